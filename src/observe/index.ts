@@ -1,0 +1,18 @@
+/**
+ * What the agent tells about itself: log, metrics, flow records, readiness.
+ *
+ * Nothing here may make traffic wait or fail: sinks are bounded and drop, counted.
+ */
+
+export { Flow } from './flow.ts'
+export { FlowRecorder } from './flow-recorder.ts'
+export { createLog, logLevels, silentLog } from './log.ts'
+export { Metrics } from './metrics.ts'
+export { Readiness } from './readiness.ts'
+export { FileSink } from './sink.ts'
+export type { FlowAddresses } from './flow.ts'
+export type { FlowRecorderOptions, FlowRecorderParts } from './flow-recorder.ts'
+export type { Log, LogFields, LogLevel, LogOptions } from './log.ts'
+export type { MetricsText, ReloadSource } from './metrics.ts'
+export type { Condition, ReadinessStatus } from './readiness.ts'
+export type { LineSink, SinkOptions } from './sink.ts'

@@ -1,0 +1,158 @@
+/**
+ * Every metric of the agent, in this one file.
+ *
+ * Names begin with `liburna_`. A label is always present and from a bounded set; what is not known is `unknown`,
+ * never empty. Nothing that a peer can choose (a label, an address, a SPIFFE ID) becomes a label here; names of
+ * local workloads do, in one gauge, up to `mostWorkloads`.
+ */
+
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+import type { Direction, FlowRecord } from '../model/flow.ts'
+import type { LineSink } from './sink.ts'
+
+/** What `/metrics` answers with. */
+export interface MetricsText {
+  readonly contentType: string
+  readonly text: string
+}
+
+/** Which way bytes went, as in `FlowRecord`: `sent` towards the destination. */
+export type Way = 'sent' | 'received'
+/** What could not be reloaded. */
+export type ReloadSource = 'policies' | 'node'
+
+/** Workloads beyond this many share the label value `other`. */
+const mostWorkloads = 500
+/** Values of an open set (handshake results) beyond this many become `other`. */
+const mostResults = 40
+/** From a local resumption-free handshake (about 1 ms) to the deadline, seconds. */
+const handshakeBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+
+export class Metrics {
+  readonly #registry = new Registry()
+  readonly #expiry = new Set<string>()
+  readonly #results = new Set<string>()
+  readonly #flows
+  readonly #open
+  readonly #bytes
+  readonly #handshake
+  readonly #workloads
+  readonly #certificate
+  readonly #renewalFailures
+  readonly #policyRevision
+  readonly #policyObjects
+  readonly #reloadFailures
+  readonly #unreadable
+  readonly #dropped
+  readonly #faults
+  readonly #sinks = new Map<string, LineSink>()
+
+  /** @param build printed as labels of `liburna_build_info`. */
+  constructor (build: { version: string, node: string }) {
+    this.#flows = this.#counter('flows_total', 'Captured connections that have ended.', ['direction', 'mode', 'verdict', 'outcome', 'peer'])
+    this.#open = this.#gauge('connections_open', 'Captured connections that are open now.', ['direction'])
+    this.#bytes = this.#counter('bytes_total', 'Application bytes forwarded; sent is towards the destination.', ['direction', 'way'])
+    this.#handshake = new Histogram({
+      name: 'liburna_handshake_seconds', help: 'Time of the handshake with the other agent, by how it ended.',
+      labelNames: ['direction', 'result'] as const, buckets: handshakeBuckets, registers: [this.#registry],
+    })
+    this.#workloads = this.#gauge('workloads', 'Workloads of this node; captured are those whose rules are loaded.', ['state'])
+    this.#certificate = this.#gauge('certificate_not_after_seconds', 'End of the workload certificate, seconds since the epoch.', ['workload'])
+    this.#renewalFailures = this.#counter('certificate_renewal_failures_total', 'Certificates that could not be issued or renewed.', [])
+    this.#policyRevision = this.#gauge('policy_revision', 'Number of the policy set that is enforced; it grows by one with each change.', [])
+    this.#policyObjects = this.#gauge('policy_objects', 'Policy objects that are enforced.', [])
+    this.#reloadFailures = this.#counter('reload_failures_total', 'Times that a changed file could not be used; the last good state stays enforced.', ['source'])
+    this.#unreadable = this.#gauge('unreadable_files', 'Files whose last good state is enforced because they cannot be used now.', ['source'])
+    this.#dropped = this.#counter('lines_dropped_total', 'Lines that were not written because the reader is slow or the disk is full.', ['stream'])
+    this.#faults = this.#counter('internal_faults_total', 'Things that must not happen. Please report them.', ['fault'])
+    this.#gauge('build_info', 'Always 1; the labels tell what runs.', ['version', 'node']).set({ version: build.version, node: build.node }, 1)
+    collectDefaultMetrics({ register: this.#registry })
+    this.#startAtZero()
+  }
+
+  /** A connection was accepted; `flowEnded` must follow. */
+  flowStarted (direction: Direction): void { this.#open.inc({ direction }) }
+
+  flowEnded (record: FlowRecord): void {
+    const { direction, mode, verdict, outcome } = record
+    this.#open.dec({ direction })
+    this.#flows.inc({ direction, mode, verdict, outcome, peer: record.peer === '' ? 'unknown' : record.peer })
+  }
+
+  bytesMoved (direction: Direction, way: Way, bytes: number): void {
+    if (bytes > 0) this.#bytes.inc({ direction, way }, bytes)
+  }
+
+  /** @param result `ok` or the code of the error; from our own closed lists, never from the peer. */
+  handshakeEnded (direction: Direction, result: string, seconds: number): void {
+    this.#handshake.observe({ direction, result: bounded(this.#results, result, mostResults) }, seconds)
+  }
+
+  workloads (known: number, captured: number): void {
+    this.#workloads.set({ state: 'known' }, known)
+    this.#workloads.set({ state: 'captured' }, captured)
+  }
+
+  /** @param workload `namespace/name` of a local workload. */
+  certificateIssued (workload: string, notAfterMs: number): void {
+    this.#certificate.set({ workload: bounded(this.#expiry, workload, mostWorkloads) }, notAfterMs / 1000)
+  }
+
+  certificateFailed (): void { this.#renewalFailures.inc() }
+
+  /** The workload is gone, and with it its series. */
+  certificateForgotten (workload: string): void {
+    if (this.#expiry.delete(workload)) this.#certificate.remove({ workload })
+  }
+
+  policyEnforced (revision: number, objects: number): void {
+    this.#policyRevision.set(revision)
+    this.#policyObjects.set(objects)
+  }
+
+  reloadFailed (source: ReloadSource): void { this.#reloadFailures.inc({ source }) }
+
+  unreadableFiles (source: ReloadSource, count: number): void { this.#unreadable.set({ source }, count) }
+
+  /** From now on every scrape tells how many lines `sink` has dropped. */
+  watchSink (stream: 'log' | 'records', sink: LineSink): void { this.#sinks.set(stream, sink) }
+
+  internalFault (fault: 'flow-closed-twice' | 'flow-left-open' | 'uncaught'): void { this.#faults.inc({ fault }) }
+
+  /** Everything in the Prometheus text format. */
+  async text (): Promise<MetricsText> {
+    this.#dropped.reset()
+    for (const stream of ['log', 'records']) this.#dropped.inc({ stream }, this.#sinks.get(stream)?.dropped ?? 0)
+    return { contentType: this.#registry.contentType, text: await this.#registry.metrics() }
+  }
+
+  #counter<L extends string> (name: string, help: string, labelNames: readonly L[]): Counter<L> {
+    return new Counter({ name: `liburna_${name}`, help, labelNames, registers: [this.#registry] })
+  }
+
+  #gauge<L extends string> (name: string, help: string, labelNames: readonly L[]): Gauge<L> {
+    return new Gauge({ name: `liburna_${name}`, help, labelNames, registers: [this.#registry] })
+  }
+
+  /** A rate over a counter that appears with its first event misses that event: these are there from the start. */
+  #startAtZero (): void {
+    for (const direction of ['inbound', 'outbound'] as const) {
+      this.#open.set({ direction }, 0)
+      for (const way of ['sent', 'received'] as const) this.#bytes.inc({ direction, way }, 0)
+    }
+    for (const source of ['policies', 'node'] as const) {
+      this.#reloadFailures.inc({ source }, 0)
+      this.#unreadable.set({ source }, 0)
+    }
+    for (const fault of ['flow-closed-twice', 'flow-left-open', 'uncaught'] as const) this.#faults.inc({ fault }, 0)
+    this.workloads(0, 0)
+  }
+}
+
+/** The value while the set of values has room, else `other`. */
+function bounded (seen: Set<string>, value: string, most: number): string {
+  if (seen.has(value)) return value
+  if (seen.size >= most) return 'other'
+  seen.add(value)
+  return value
+}

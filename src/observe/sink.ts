@@ -1,0 +1,139 @@
+/**
+ * Lines out of the process, without ever making traffic wait.
+ *
+ * Node writes to pipes synchronously, so a reader of our stdout that stops would stop every connection. Here the
+ * lines wait in a bounded queue, one write is under way at a time (in libuv's pool), and what does not fit is
+ * dropped and counted.
+ */
+
+import { closeSync, openSync, write, writeSync } from 'node:fs'
+import { systemClock } from '../lib/clock.ts'
+import type { Clock } from '../lib/clock.ts'
+
+/** Where lines go. `write` takes whole lines with their newline and returns at once. */
+export interface LineSink {
+  write (line: string): void
+  /** Lines that were dropped so far, because the reader is slow or the disk is full. */
+  readonly dropped: number
+}
+
+export interface SinkOptions {
+  /** Most bytes that wait. @default 4 MiB */
+  readonly mostBytes?: number
+  readonly clock?: Clock
+}
+
+/** One write carries at most so many characters, so that a drop after a failure loses little. */
+const batchCharacters = 64 * 1024
+/** How long after a failed write the next is tried. */
+const retryMs = 200
+
+/** A file (appended to, made readable by owner and group) or one of the standard streams as a sink. */
+export class FileSink implements LineSink {
+  readonly #target: number | string
+  readonly #mostBytes: number
+  readonly #clock: Clock
+  readonly #idle: (() => void)[] = []
+  #fd: number
+  #queue: string[] = []
+  #queued = 0
+  #busy = false
+  #closed = false
+  #reopen = false
+  #dropped = 0
+
+  /** @param target a descriptor such as 1 or 2, or the path of a file. Throws what `open(2)` says. */
+  constructor (target: number | string, { mostBytes = 4 * 1024 * 1024, clock = systemClock }: SinkOptions = {}) {
+    this.#target = target
+    this.#fd = typeof target === 'number' ? target : openSync(target, 'a', 0o640)
+    this.#mostBytes = mostBytes
+    this.#clock = clock
+  }
+
+  get dropped (): number { return this.#dropped }
+
+  write (line: string): void {
+    if (this.#closed || this.#queued + line.length > this.#mostBytes) {
+      this.#dropped++
+      return
+    }
+    this.#queue.push(line)
+    this.#queued += line.length
+    this.#pump()
+  }
+
+  /** Opens the file again by its name, after a log rotation moved it away. Nothing is lost. */
+  reopen (): void {
+    this.#reopen = typeof this.#target === 'string'
+    this.#pump()
+  }
+
+  /** Resolves when everything is written, or after `deadlineMs`; later lines are dropped. */
+  async close (deadlineMs = 1000): Promise<void> {
+    const drained = new Promise<void>(resolve => { this.#idle.push(resolve) })
+    const timer = this.#clock.after(deadlineMs, () => { this.#settle() })
+    this.#pump()
+    await drained
+    timer.cancel()
+    this.#closed = true
+    if (typeof this.#target === 'string' && !this.#busy) closeSync(this.#fd)
+  }
+
+  /** Writes what waits at once, blocking; for the moment before a crash. */
+  flushNow (): void {
+    const text = this.#queue.join('')
+    this.#queue = []
+    this.#queued = 0
+    try { writeSync(this.#fd, text) } catch { this.#dropped++ }
+  }
+
+  #pump (): void {
+    if (this.#busy || this.#closed) return
+    this.#swapFile()
+    if (this.#queue.length === 0) { this.#settle(); return }
+    this.#busy = true
+    this.#send(Buffer.from(this.#takeBatch()), 0)
+  }
+
+  #takeBatch (): string {
+    let size = 0
+    let count = 0
+    while (count < this.#queue.length && size < batchCharacters) size += this.#queue[count++]?.length ?? 0
+    this.#queued -= size
+    return this.#queue.splice(0, count).join('')
+  }
+
+  #send (bytes: Buffer, at: number): void {
+    write(this.#fd, bytes, at, (error, written) => {
+      if (error !== null) { this.#retry(error, bytes, at); return }
+      if (at + written < bytes.length) { this.#send(bytes, at + written); return }
+      this.#next()
+    })
+  }
+
+  /** A full pipe of somebody who made it non-blocking is waited for; every other failure loses this batch. */
+  #retry (error: NodeJS.ErrnoException, bytes: Buffer, at: number): void {
+    const again = error.code === 'EAGAIN'
+    if (!again) this.#dropped += bytes.subarray(at).toString().split('\n').length - 1
+    this.#clock.after(again ? 10 : retryMs, () => { if (again) this.#send(bytes, at); else this.#next() })
+  }
+
+  #next (): void {
+    this.#busy = false
+    this.#pump()
+  }
+
+  #swapFile (): void {
+    if (!this.#reopen || typeof this.#target !== 'string') return
+    this.#reopen = false
+    try {
+      const fresh = openSync(this.#target, 'a', 0o640)
+      closeSync(this.#fd)
+      this.#fd = fresh
+    } catch { /* the old file is still there to write to */ }
+  }
+
+  #settle (): void {
+    for (const resolve of this.#idle.splice(0)) resolve()
+  }
+}
