@@ -1,0 +1,14 @@
+/**
+ * The kernel: descriptors, network namespaces, sockets with marks, BPF, and what of it is there.
+ *
+ * The only folder that calls through FFI. Nothing here knows pods, policy or identity.
+ */
+
+export { Fd, liveFds, traceFds } from './fd.ts'
+export { Netns } from './netns.ts'
+export { SysError } from './error.ts'
+export { bindListener, listenOn, localAddressOf, openDialer, openListener } from './socket.ts'
+export { markOf, resetOnClose, savedSyn } from './sockopt.ts'
+export type { DialerOptions, ListenerOptions } from './socket.ts'
+export type { Immediate } from './netns.ts'
+export type { SysErrorCode } from './error.ts'

@@ -1,0 +1,119 @@
+/**
+ * TCP sockets made by hand, because Node has no say in marks, transparency and saved SYNs.
+ *
+ * They are made in the namespace of the calling thread (so inside `Netns.run`) and belong to it for life. All are
+ * non-blocking and closed on exec. Node takes them over afterwards: a listener by `server.listen({ fd, backlog })`,
+ * a dialer by `new net.Socket({ fd })` and `connect`.
+ */
+
+import { formatSocketAddress } from '../model/address.ts'
+import { decodeSockaddr, encodeSockaddr, familyNumber } from './sockaddr.ts'
+import { Fd } from './fd.ts'
+import { call, libc } from './libc.ts'
+import { options, setOption, setPortRange } from './sockopt.ts'
+import type { IpAddress, IpFamily, SocketAddress } from '../model/address.ts'
+
+const SOCK_STREAM = 1
+const SOCK_NONBLOCK = 0o4000
+const SOCK_CLOEXEC = 0o2000000
+const IPPROTO_TCP = 6
+
+export interface ListenerOptions {
+  /** Port 0 lets the kernel choose; ask `localAddressOf`. */
+  readonly address: SocketAddress
+  /** SO_MARK; accepted sockets and their SYN-ACKs inherit it. @default 0 */
+  readonly mark?: number
+  /** Accept connections to addresses that are not ours (TPROXY). Needs CAP_NET_ADMIN. @default false */
+  readonly transparent?: boolean
+  /** Keep the headers of each SYN for `savedSyn`. @default false */
+  readonly saveSyn?: boolean
+}
+
+export interface DialerOptions {
+  readonly family: IpFamily
+  /** SO_MARK, set before the first packet. @default 0 */
+  readonly mark?: number
+  readonly bind?: {
+    readonly ip: IpAddress
+    /** Allow an address that is not ours, and let TPROXY find the socket. Needs CAP_NET_ADMIN. @default false */
+    readonly transparent?: boolean
+    /** Ports to choose from (Linux 6.3). @default the namespace's ip_local_port_range */
+    readonly portRange?: readonly [low: number, high: number] | undefined
+  }
+}
+
+/** A bound socket that does not listen yet: it holds its port, and nobody can connect. Throws `SysError`. */
+export function bindListener ({ address, mark = 0, transparent = false, saveSyn = false }: ListenerOptions): Fd {
+  return openSocket(address.ip.family, mark, fd => {
+    setOption(fd, options.reuseAddress, 1) // old connections in TIME_WAIT must not keep us from coming back
+    if (address.ip.family === 6) setOption(fd, options.v6Only, 1)
+    if (transparent) setTransparent(fd, address.ip.family)
+    if (saveSyn) setOption(fd, options.saveSyn, 1)
+    bindTo(fd, address)
+  })
+}
+
+/** Starts to accept into the queue; `backlog` is bounded by net.core.somaxconn. Node repeats it with its own backlog. */
+export function listenOn (fd: Fd, backlog: number): void {
+  call('listen', () => libc.listen(fd.number, backlog))
+}
+
+/** `bindListener` and `listenOn` in one. */
+export function openListener ({ backlog = 4096, ...rest }: ListenerOptions & { readonly backlog?: number }): Fd {
+  const fd = bindListener(rest)
+  try {
+    listenOn(fd, backlog)
+    return fd
+  } catch (error) {
+    fd.close()
+    throw error
+  }
+}
+
+/**
+ * A socket ready to connect. With `bind` the port is chosen at connect(2), where the kernel knows the destination
+ * and needs only the whole 4-tuple to be unique (IP_BIND_ADDRESS_NO_PORT). Throws `SysError`.
+ */
+export function openDialer ({ family, mark = 0, bind }: DialerOptions): Fd {
+  return openSocket(family, mark, fd => {
+    if (bind === undefined) return
+    if (bind.transparent === true) setTransparent(fd, family)
+    setOption(fd, options.bindAddressNoPort, 1)
+    if (bind.portRange !== undefined) setPortRange(fd, bind.portRange)
+    bindTo(fd, { ip: bind.ip, port: 0 })
+  })
+}
+
+/** getsockname(2). Throws `SysError`. */
+export function localAddressOf (fd: number): SocketAddress {
+  const room = new Uint8Array(28)
+  const length = new Uint8Array(4)
+  new DataView(length.buffer).setUint32(0, room.length, true)
+  call('getsockname', () => libc.getsockname(fd, room, length))
+  const address = decodeSockaddr(room)
+  if (address === undefined) throw new TypeError('the socket is not of an IP family')
+  return address
+}
+
+function openSocket (family: IpFamily, mark: number, prepare: (fd: number) => void): Fd {
+  const type = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC
+  const fd = new Fd(call('socket', () => libc.socket(familyNumber(family), type, IPPROTO_TCP)))
+  try {
+    if (mark !== 0) setOption(fd.number, options.mark, mark)
+    setOption(fd.number, options.noDelay, 1) // the application has gathered already; accepted sockets inherit it
+    prepare(fd.number)
+    return fd
+  } catch (error) {
+    fd.close()
+    throw error
+  }
+}
+
+function setTransparent (fd: number, family: IpFamily): void {
+  setOption(fd, family === 4 ? options.transparent4 : options.transparent6, 1)
+}
+
+function bindTo (fd: number, address: SocketAddress): void {
+  const bytes = encodeSockaddr(address)
+  call('bind', () => libc.bind(fd, bytes, bytes.length), formatSocketAddress(address))
+}
