@@ -1,0 +1,193 @@
+/**
+ * Frames over a duplex stream.
+ *
+ * Until `forward` is called the channel is pulled: `next` returns one control frame at a time and the stream is
+ * paused in between, so a peer cannot make us hold more than one chunk. After it, the channel pushes.
+ */
+
+import { HandshakeError } from './error.ts'
+import { FrameParser, FrameType, encodeHeader, maxDataBytes } from './frames.ts'
+import { decodeCertificate, decodeEnd, decodeReset, decodeVerdict, encodeEnd, encodeReset } from './messages.ts'
+import type { Duplex } from 'node:stream'
+import type { ControlType, Frame } from './frames.ts'
+import type { ResetReason, VerdictMessage } from './messages.ts'
+
+/** What a forwarding channel tells. `onReset` and `onBroken` are heard at most once, together, and nothing after them. */
+export interface ChannelSink {
+  /** Application bytes; they alias a buffer of the stream. */
+  onData (bytes: Uint8Array): void
+  onEnd (): void
+  /** A verdict that comes while forwarding: the server's, which the client end does not wait for. */
+  onVerdict (verdict: VerdictMessage): void
+  onReset (reason: ResetReason, detail: string): void
+  /** The peer has a new certificate; not verified yet. Throws HandshakeError to break the channel. */
+  onCertificate (chain: readonly Uint8Array[]): void
+  /** The stream broke or ended without an end frame: truncation, a reset of TCP, a protocol error. */
+  onBroken (error: Error): void
+  onDrain (): void
+  /** Our end frame, and all before it, has been handed to the kernel. */
+  onFinish (): void
+}
+
+interface Waiter { readonly resolve: (frame: Frame) => void, readonly reject: (error: Error) => void }
+
+export class FrameChannel {
+  readonly #stream: Duplex
+  readonly #parser = new FrameParser()
+  readonly #queue: Frame[] = []
+  #waiter: Waiter | undefined
+  #sink: ChannelSink | undefined
+  #broken: Error | undefined
+  #endSent = false
+  #endReceived = false
+  #peerHasSeenOurEnd = false
+  #finished = false
+  #paused = false
+
+  constructor (stream: Duplex) {
+    this.#stream = stream
+    stream.on('data', (chunk: Uint8Array) => { this.#receive(chunk) })
+    stream.on('end', () => { this.#fail(new HandshakeError('handshake-failed', 'peer-closed')) })
+    stream.on('close', () => { this.#fail(new HandshakeError('handshake-failed', 'peer-closed')) })
+    stream.on('error', error => { this.#fail(error) })
+    stream.on('drain', () => { this.#sink?.onDrain() })
+    stream.pause()
+  }
+
+  /** The payload of the next frame, which must be of type `type`; anything else is a protocol error. */
+  async next (type: ControlType): Promise<Uint8Array> {
+    const frame = this.#queue.shift() ?? await this.#wait()
+    if (frame.type === FrameType.reset) {
+      const { reason, detail } = decodeReset(frame.payload)
+      throw new HandshakeError('handshake-failed', `peer-reset ${reason} ${detail}`.trim())
+    }
+    if (frame.type === FrameType.verdict && type === FrameType.greeting) {
+      throw new HandshakeError('refused-by-peer', decodeVerdict(frame.payload).reason)
+    }
+    if (frame.type !== type) throw new HandshakeError('protocol-error', `frame of type ${frame.type} where ${type} is due`)
+    return frame.payload
+  }
+
+  /** Sends a whole control frame. */
+  send (frame: Uint8Array): void {
+    if (this.#stream.writable) this.#stream.write(frame)
+  }
+
+  /** Sends application bytes (copied or written before it returns the stream's word on back-pressure). */
+  sendData (bytes: Uint8Array): boolean {
+    if (!this.#stream.writable) return true
+    this.#stream.cork()
+    let more = true
+    for (let at = 0; at < bytes.length; at += maxDataBytes) {
+      const piece = bytes.subarray(at, at + maxDataBytes)
+      this.#stream.write(encodeHeader(FrameType.data, piece.length))
+      more = this.#stream.write(piece)
+    }
+    this.#stream.uncork()
+    return more
+  }
+
+  sendEnd (): void {
+    if (this.#endSent) return
+    this.#endSent = true
+    this.#stream.write(encodeEnd(this.#endReceived), () => { this.#sink?.onFinish() })
+    this.#finishIfDone()
+  }
+
+  sendReset (reason: ResetReason, detail = ''): void {
+    this.#finished = true
+    this.send(encodeReset(reason, detail))
+  }
+
+  /**
+   * Whether everything that either end has sent is known to have arrived: our end frame was seen by the peer, and
+   * the peer's by us. Then the TCP connection may be reset, and neither side keeps TIME_WAIT (RFC 9293, 3.6).
+   */
+  get everythingArrived (): boolean { return this.#done && this.#peerHasSeenOurEnd }
+
+  /** From now on frames are pushed to `sink`, those already read first. */
+  forward (sink: ChannelSink): void {
+    this.#sink = sink
+    this.#guarded(() => { for (const frame of this.#queue.splice(0)) this.#deliver(frame) })
+    if (this.#broken !== undefined && !this.#finished) { this.#finished = true; sink.onBroken(this.#broken) }
+    if (!this.#paused) this.#stream.resume()
+  }
+
+  pause (): void { this.#paused = true; this.#stream.pause() }
+  resume (): void { this.#paused = false; this.#stream.resume() }
+
+  #wait (): Promise<Frame> {
+    if (this.#broken !== undefined) return Promise.reject(this.#broken)
+    return new Promise((resolve, reject) => {
+      this.#waiter = { resolve, reject }
+      this.#stream.resume()
+    })
+  }
+
+  #receive (chunk: Uint8Array): void {
+    this.#guarded(() => { for (const frame of this.#parser.push(chunk)) this.#deliver(frame) })
+  }
+
+  /** Whatever a frame makes us throw breaks this channel, and nothing else. */
+  #guarded (work: () => void): void {
+    try {
+      work()
+    } catch (error) {
+      this.#fail(error instanceof Error ? error : new Error(String(error)))
+    }
+  }
+
+  #deliver (frame: Frame): void {
+    if (this.#sink !== undefined) { this.#push(frame, this.#sink); return }
+    // A chunk may hold more than one frame: the rest waits here, and the stream waits with it.
+    this.#stream.pause()
+    if (this.#waiter === undefined) { this.#queue.push(frame); return }
+    const { resolve } = this.#waiter
+    this.#waiter = undefined
+    resolve(frame)
+  }
+
+  #push (frame: Frame, sink: ChannelSink): void {
+    if (this.#finished) return
+    if (this.#endReceived && (frame.type === FrameType.data || frame.type === FrameType.end)) {
+      throw new HandshakeError('protocol-error', 'data after the end')
+    }
+    switch (frame.type) {
+      case FrameType.data: sink.onData(frame.payload); return
+      case FrameType.end: this.#receiveEnd(decodeEnd(frame.payload), sink); return
+      case FrameType.verdict: sink.onVerdict(decodeVerdict(frame.payload)); return
+      case FrameType.certificate: sink.onCertificate(decodeCertificate(frame.payload)); return
+      case FrameType.reset: {
+        this.#finished = true
+        const { reason, detail } = decodeReset(frame.payload)
+        sink.onReset(reason, detail)
+        return
+      }
+      case FrameType.greeting: throw new HandshakeError('protocol-error', 'second greeting')
+    }
+  }
+
+  #receiveEnd (peerHasSeenOurs: boolean, sink: ChannelSink): void {
+    this.#endReceived = true
+    this.#peerHasSeenOurEnd = peerHasSeenOurs
+    sink.onEnd()
+    this.#finishIfDone()
+  }
+
+  get #done (): boolean { return this.#endSent && this.#endReceived }
+
+  #finishIfDone (): void {
+    if (this.#done) this.#finished = true
+  }
+
+  #fail (error: Error): void {
+    if (this.#broken !== undefined) return
+    this.#broken = error
+    if (this.#waiter !== undefined) {
+      const { reject } = this.#waiter
+      this.#waiter = undefined
+      reject(error)
+    }
+    if (this.#sink !== undefined && !this.#finished) { this.#finished = true; this.#sink.onBroken(error) }
+  }
+}

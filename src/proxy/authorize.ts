@@ -1,0 +1,44 @@
+/**
+ * Turns a registered connection into a permit, or a denial. Pure but for the flow record.
+ *
+ * A Permit cannot be made anywhere else: the constructor is not exported, and its private field makes a
+ * look-alike object fail to compile. `forward` takes nothing less.
+ */
+
+import { formatRuleName } from '../model/verdict.ts'
+import { peerOf, questionOf } from './registry.ts'
+import type { VerdictMessage } from '../handshake/index.ts'
+import type { Decision } from '../model/verdict.ts'
+import type { NodeParts } from './pod.ts'
+import type { Entry } from './registry.ts'
+
+class Permit {
+  readonly #entry: Entry
+
+  constructor (entry: Entry) {
+    this.#entry = entry
+  }
+
+  /** The connection that it permits, and no other. */
+  get entry (): Entry { return this.#entry }
+}
+
+export type { Permit }
+
+/** What this end says; `message` is for the other end, if it is an agent. */
+export type Judgement =
+  | { readonly kind: 'permitted', readonly permit: Permit, readonly message: VerdictMessage }
+  | { readonly kind: 'denied', readonly message: VerdictMessage }
+
+/** Asks policy, and writes what it says into the flow. */
+export function authorize (entry: Entry, node: Pick<NodeParts, 'policies' | 'clock'>): Judgement {
+  const decision = node.policies().decide(questionOf(entry, node.clock.now()))
+  entry.flow.remote(peerOf(entry.secured, entry.flow))
+  entry.flow.decided(decision)
+  const message = messageOf(decision)
+  return message.accepted ? { kind: 'permitted', permit: new Permit(entry), message } : { kind: 'denied', message }
+}
+
+function messageOf ({ action, decidedBy, reason }: Decision): VerdictMessage {
+  return { accepted: action === 'allow', decidedBy: formatRuleName(decidedBy), reason }
+}

@@ -1,0 +1,87 @@
+/**
+ * The life of a connection that arrives for a local pod.
+ *
+ * Each step knows more than the one before. Until `secured` we know addresses only; until the permit the application
+ * has not heard of the connection; whatever happens, it ends in exactly one record.
+ */
+
+import { secureInbound } from '../handshake/index.ts'
+import { SocketLeg } from '../relay/index.ts'
+import { authorize } from './authorize.ts'
+import { addressesOf, agreeing, dialing, dismiss, reset } from './begin.ts'
+import { forward, legOf } from './forward.ts'
+import { outcomeOfError, resetReasonOf } from './outcome-of.ts'
+import type { Socket } from 'node:net'
+import type { VerdictMessage } from '../handshake/index.ts'
+import type { Flow } from '../observe/index.ts'
+import type { LocalPod, NodeParts, Secured } from './pod.ts'
+
+/** Serves one accepted socket until its end; never rejects. */
+export async function serveInbound (client: Socket, pod: LocalPod, node: NodeParts): Promise<void> {
+  using flow = node.recorder.open('inbound', addressesOf(client))
+  using ends = new DisposableStack()
+  try {
+    ends.use(pod.places.take())
+    flow.local(pod.identity())
+    flow.arrivesAt(flow.addresses.originalDestination)
+
+    using agreement = agreeing(pod, node)
+    const secured = await secureClient(client, flow, pod, agreement.signal)
+    const theirs = await hearClient(secured, flow)
+
+    const entry = ends.use(node.registry.admit(flow, pod, secured, flow.addresses.originalDestination))
+    const judgement = authorize(entry, node)
+    if (secured.kind === 'verified') secured.session.tell(judgement.message)
+    agreement[Symbol.dispose]()
+
+    if (judgement.kind === 'denied' || !theirs.accepted) {
+      if (!theirs.accepted) flow.deniedByPeer(theirs.decidedBy, theirs.reason)
+      flow.close(theirs.accepted ? 'denied-by-policy' : 'denied-by-peer')
+      await dismiss(secured)
+      return
+    }
+    const application = await dialApplication(secured, flow, pod, node)
+    const { outcome, detail } = await forward(judgement.permit, legOf(secured), new SocketLeg(application))
+    flow.close(outcome, detail)
+  } catch (error) {
+    reset(client)
+    const { outcome, detail } = outcomeOfError(error)
+    flow.close(outcome, detail)
+  }
+}
+
+/** Proves the client, where an agent speaks for it; takes over `client`. */
+async function secureClient (client: Socket, flow: Flow, pod: LocalPod, signal: AbortSignal): Promise<Secured> {
+  const ip = flow.addresses.client.ip
+  if (!pod.agentSpeaks(client)) return { kind: 'plain', socket: client, peer: { kind: 'unverified', reason: 'no-agent', ip } }
+  flow.modeIs('encrypt')
+  flow.remote({ kind: 'unverified', reason: 'handshake-refused', ip })
+  const session = await secureInbound(client, pod.handshake, signal)
+  flow.identifiedAs(session.flowId)
+  return { kind: 'verified', session }
+}
+
+const nobodyObjects: VerdictMessage = { accepted: true, decidedBy: '', reason: '' }
+
+/** Exchanges greetings, and hears what the client's end says of us. */
+async function hearClient (secured: Secured, flow: Flow): Promise<VerdictMessage> {
+  if (secured.kind === 'plain') return nobodyObjects
+  secured.session.greet(flow.addresses.originalDestination)
+  await secured.session.greeted()
+  return await secured.session.told()
+}
+
+/** Dials the application from the client's address; the client's agent hears why that failed. */
+async function dialApplication (secured: Secured, flow: Flow, pod: LocalPod, node: NodeParts): Promise<Socket> {
+  using deadline = dialing(pod, node)
+  try {
+    return await pod.dialPod(flow.addresses.client, flow.addresses.originalDestination, deadline.signal)
+  } catch (error) {
+    if (secured.kind === 'verified') {
+      const close = outcomeOfError(error)
+      secured.session.channel.sendReset(resetReasonOf(close), close.detail)
+      await secured.session.close()
+    }
+    throw error
+  }
+}

@@ -1,0 +1,52 @@
+/** What the two pages know of a local pod and of the node: interfaces, so that tests can play either. */
+
+import type { Socket } from 'node:net'
+import type { HandshakeParts, Session } from '../handshake/index.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { ClientAddress, OriginalDestination } from '../model/address.ts'
+import type { UnverifiedPeer } from '../model/peer.ts'
+import type { Identity } from '../model/workload.ts'
+import type { FlowRecorder } from '../observe/index.ts'
+import type { PolicySet } from '../policy/index.ts'
+import type { Places } from './places.ts'
+import type { Registry } from './registry.ts'
+
+/** The captured pod that a connection belongs to. */
+export interface LocalPod {
+  /** As of now: it changes with the pod's labels. */
+  identity (): Identity
+  readonly handshake: HandshakeParts
+  readonly places: Places
+  /** Aborts, with a Revocation, when the pod goes away or the agent stops. */
+  readonly closing: AbortSignal
+  /** Dials where the pod dialled, from the pod's own address. Rejects with an error that has an errno `code`. */
+  dialOut (client: ClientAddress, to: OriginalDestination, signal: AbortSignal): Promise<Socket>
+  /** Dials the application in the pod, with the client's address as source. */
+  dialPod (client: ClientAddress, to: OriginalDestination, signal: AbortSignal): Promise<Socket>
+  /** Whether an agent answered on a socket of `dialOut`. */
+  agentAnswered (server: Socket): boolean
+  /** Whether an agent has opened an accepted inbound connection. */
+  agentSpeaks (client: Socket): boolean
+}
+
+export interface Timeouts {
+  /** Longest time for a dial, ms. */
+  readonly connectMs: number
+  /** Longest time for everything else between accept and permit, ms. */
+  readonly handshakeMs: number
+}
+
+/** What all connections of the node share. */
+export interface NodeParts {
+  readonly recorder: FlowRecorder
+  readonly registry: Registry
+  /** The policies as of now. */
+  policies (): PolicySet
+  readonly clock: Clock
+  readonly timeouts: Timeouts
+}
+
+/** The other end of a connection, as far as it could be proven. */
+export type Secured =
+  | { readonly kind: 'verified', readonly session: Session }
+  | { readonly kind: 'plain', readonly socket: Socket, readonly peer: UnverifiedPeer }

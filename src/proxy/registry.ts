@@ -1,0 +1,159 @@
+/**
+ * The live connections of the node, and what makes each of them be judged again.
+ *
+ * A connection is registered before it is judged, so no change of policy falls between the two.
+ */
+
+import { HandshakeError } from '../handshake/index.ts'
+import { formatSocketAddress } from '../model/address.ts'
+import { Revocation } from '../relay/index.ts'
+import type { Session } from '../handshake/index.ts'
+import type { Clock, Timer } from '../lib/clock.ts'
+import type { SocketAddress } from '../model/address.ts'
+import type { Peer } from '../model/peer.ts'
+import type { Flow } from '../observe/index.ts'
+import type { PolicySet, Question } from '../policy/index.ts'
+import type { RevokeSignal } from '../relay/index.ts'
+import type { LocalPod, Secured } from './pod.ts'
+
+/** One connection under judgement. */
+export interface Entry {
+  readonly flow: Flow
+  readonly pod: LocalPod
+  readonly secured: Secured
+  /** Where it arrives after all NAT; its port is the one that policy is asked about. */
+  readonly destination: SocketAddress
+  /** Aborts, with a Revocation, when the connection must end. */
+  readonly revoked: RevokeSignal
+}
+
+export interface RegistryOptions {
+  /** How long a live connection may outlive a certificate, ms; `Infinity` to let it. */
+  readonly graceMs: number
+}
+
+interface Live extends Entry {
+  readonly controller: AbortController
+  release (): void
+}
+
+export class Registry {
+  readonly #clock: Clock
+  readonly #options: RegistryOptions
+  readonly #policies: () => PolicySet
+  readonly #live = new Set<Live>()
+
+  /** `policies` gives the policies as of now. */
+  constructor (policies: () => PolicySet, clock: Clock, options: RegistryOptions) {
+    this.#policies = policies
+    this.#clock = clock
+    this.#options = options
+  }
+
+  get size (): number { return this.#live.size }
+
+  /** Registers a connection until its `flow` closes or it is disposed of. */
+  admit (flow: Flow, pod: LocalPod, secured: Secured, destination: SocketAddress): Entry & Disposable {
+    const controller = new AbortController()
+    const ends: Array<() => void> = []
+    const live: Live = {
+      flow, pod, secured, destination, controller, revoked: controller.signal,
+      release: () => { this.#live.delete(live); for (const end of ends.splice(0)) end() },
+    }
+    this.#live.add(live)
+    ends.push(follow(pod.closing, reason => { controller.abort(reason) }))
+    if (secured.kind === 'verified') this.#watch(live, secured.session, ends)
+    return Object.assign(live, { [Symbol.dispose]: () => { live.release() } })
+  }
+
+  /** Asks policy again about every live connection for which `touches` holds. */
+  rejudge (touches: (entry: Entry) => boolean = () => true): void {
+    for (const live of [...this.#live]) if (touches(live)) this.#rejudge(live)
+  }
+
+  /** Trust has changed: every proven peer must still verify. */
+  reprove (): void {
+    for (const live of [...this.#live]) {
+      if (live.secured.kind !== 'verified') continue
+      try {
+        live.secured.session.reprove()
+      } catch (error) {
+        if (!(error instanceof HandshakeError)) throw error
+        live.controller.abort(new Revocation('policy-changed', `peer is no longer trusted: ${error.detail}`))
+      }
+    }
+  }
+
+  /** Shows the peers of `pod` its new certificate. */
+  renew (pod: LocalPod): void {
+    const svid = pod.handshake.svids.current()
+    if (svid === undefined) return
+    for (const { pod: owner, secured } of this.#live) if (owner === pod && secured.kind === 'verified') secured.session.renew(svid)
+  }
+
+  /** Sorted, for people. */
+  dump (): object[] {
+    const rows = [...this.#live].map(({ flow, secured, destination }) => ({
+      flow: flow.id, direction: flow.direction, client: formatSocketAddress(flow.addresses.client),
+      destination: formatSocketAddress(destination), peer: secured.kind === 'verified' ? 'verified' : secured.peer.reason,
+    }))
+    return rows.sort((a, b) => a.flow < b.flow ? -1 : 1)
+  }
+
+  #rejudge (live: Live): void {
+    const decision = this.#policies().decide(questionOf(live, this.#clock.now()))
+    if (decision.action === 'allow') return
+    live.flow.decided(decision)
+    live.controller.abort(new Revocation('policy-changed', decision.reason))
+  }
+
+  #watch (live: Live, session: Session, ends: Array<() => void>): void {
+    let expiry = this.#expire(live, session)
+    ends.push(
+      () => { expiry?.cancel() },
+      session.renewed.on(() => {
+        expiry?.cancel()
+        expiry = this.#expire(live, session)
+        this.#rejudge(live)
+      }))
+  }
+
+  #expire (live: Live, session: Session): Timer | undefined {
+    const left = session.peer.notAfterMs + this.#options.graceMs - this.#clock.now()
+    if (left === Infinity) return undefined
+    return this.#clock.after(left, () => { live.controller.abort(new Revocation('identity-expired', 'the certificate of the peer ended')) })
+  }
+}
+
+/** What policy is asked about a connection: the pod as it is now, the peer as it was last proven. */
+export function questionOf ({ flow, pod, secured, destination }: Entry, nowMs: number): Question {
+  const subject = pod.identity()
+  const peer = peerOf(secured, flow)
+  const server = flow.direction === 'inbound' ? subject : peer.kind === 'verified' ? peer.identity : undefined
+  return {
+    direction: flow.direction === 'inbound' ? 'ingress' : 'egress',
+    subject,
+    peer,
+    protocol: 'TCP',
+    port: destination.port,
+    destinationPorts: server?.attributes.ports ?? [],
+    nowMs,
+  }
+}
+
+/** The peer as policy and records see it. */
+export function peerOf (secured: Secured, flow: Flow): Peer {
+  if (secured.kind === 'plain') return secured.peer
+  const { identity, notAfterMs } = secured.session.peer
+  const { client, originalDestination } = flow.addresses
+  return { kind: 'verified', identity, notAfterMs, ip: (flow.direction === 'inbound' ? client : originalDestination).ip }
+}
+
+/** Calls `tell` with the reason once `signal` aborts, at once when it has; the result stops listening. */
+function follow (signal: AbortSignal, tell: (reason: unknown) => void): () => void {
+  const listener = (): void => { tell(signal.reason) }
+  if (signal.aborted) listener()
+  else signal.addEventListener('abort', listener, { once: true })
+  return () => { signal.removeEventListener('abort', listener) }
+}
+

@@ -1,0 +1,86 @@
+/**
+ * Joins two legs until both directions have ended.
+ *
+ * At most one chunk a direction is held beyond what the streams buffer: a slow reader pauses its writer, and
+ * nobody else. The end of a direction and an abort pass through as what they are.
+ */
+
+import type { ResetReason } from '../handshake/index.ts'
+import type { Abort, Leg, LegSink } from './leg.ts'
+
+export type Side = 'client' | 'server'
+
+export type Ending =
+  | { readonly kind: 'completed' }
+  | { readonly kind: 'aborted', readonly by: Side, readonly abort: Abort }
+  | { readonly kind: 'revoked', readonly revocation: Revocation }
+
+/** Why a live connection is ended from outside. */
+export class Revocation extends Error {
+  override readonly name = 'Revocation'
+  readonly code: ResetReason
+
+  constructor (code: ResetReason, detail: string) {
+    super(detail)
+    this.code = code
+  }
+}
+
+/** What aborts a live connection from outside: policy, expiry, shutdown. Its `reason` is a Revocation. */
+export type RevokeSignal = AbortSignal
+
+/** Hears of every application byte that was passed on, by the side that it came from. */
+export type Meter = (from: Side, bytes: number) => void
+
+/** Resolves once, when the connection is over; never rejects. */
+export function join (client: Leg, server: Leg, meter: Meter, revoke: RevokeSignal): Promise<Ending> {
+  return new Promise(resolve => {
+    let over = false
+    // Each direction is over when its end was heard here and has been handed to the kernel there.
+    let open = 4
+    const closeOne = (): void => {
+      if (--open === 0) finish({ kind: 'completed' }, leg => { leg.close() })
+    }
+    const finish = (ending: Ending, how: (leg: Leg) => void): void => {
+      if (over) return
+      over = true
+      revoke.removeEventListener('abort', onRevoke)
+      how(client)
+      how(server)
+      resolve(ending)
+    }
+    const onRevoke = (): void => {
+      const revocation = revoke.reason as Revocation // the type RevokeSignal says so
+      finish({ kind: 'revoked', revocation }, leg => { leg.abort(revocation.code, revocation.message) })
+    }
+    const sink = (by: Side, from: Leg, to: Leg): LegSink => ({
+      onData: chunk => {
+        if (over) return
+        meter(by, chunk.length)
+        if (!to.write(chunk)) from.pause()
+      },
+      onEnd: () => {
+        if (over) return
+        to.end()
+        closeOne()
+      },
+      onFinish: closeOne,
+      onDrain: () => { to.resume() },
+      onAbort: abort => {
+        const { reason, detail } = resetFor(abort)
+        finish({ kind: 'aborted', by, abort }, leg => { leg.abort(reason, detail) })
+      },
+    })
+    revoke.addEventListener('abort', onRevoke, { once: true })
+    if (revoke.aborted) { onRevoke(); return }
+    client.start(sink('client', client, server))
+    if (!over) server.start(sink('server', server, client))
+  })
+}
+
+/** What the leg that is still alive is told. */
+function resetFor (abort: Abort): { readonly reason: ResetReason, readonly detail: string } {
+  return abort.kind === 'told'
+    ? { reason: abort.reason, detail: abort.detail }
+    : { reason: 'reset-by-application', detail: abort.kind === 'reset' ? abort.detail : '' }
+}
