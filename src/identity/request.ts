@@ -1,0 +1,50 @@
+/** One try to get an SVID: a fresh key, the issuer's answer within a time, and a look at that answer. */
+
+import { generateKeyPair } from 'node:crypto'
+import { promisify } from 'node:util'
+import { IdentityError } from './error.ts'
+import { svidFrom } from './svid.ts'
+import { sameSpiffeId } from '../model/spiffe-id.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Identity } from '../model/workload.ts'
+import type { Issuer } from './issuer.ts'
+import type { Svid } from './svid.ts'
+import type { TrustSource } from './trust.ts'
+
+export interface RotationParts {
+  readonly issuer: Issuer
+  readonly trust: TrustSource
+  readonly clock: Clock
+}
+
+const makeKeys = promisify(generateKeyPair)
+
+/**
+ * Resolves with an SVID that peers with our trust would accept; rejects otherwise, and when `round` is aborted, even if the
+ * issuer does not care. Aborts `round` itself after `timeoutMs`. The key never leaves this process and is used for one certificate only.
+ */
+export async function requestSvid (identity: Identity, { issuer, trust, clock }: RotationParts, ttlMs: number, timeoutMs: number, round: AbortController): Promise<Svid> {
+  const { signal } = round
+  const aborted = Promise.withResolvers<never>()
+  const onAbort = (): void => { aborted.reject(signal.reason) }
+  signal.addEventListener('abort', onAbort)
+  const timer = clock.after(timeoutMs, () => { round.abort(new Error(`the issuer did not answer within ${timeoutMs} ms`)) })
+  try {
+    signal.throwIfAborted()
+    const keys = await makeKeys('ec', { namedCurve: 'P-256' })
+    const chain = await Promise.race([issuer.issue(identity, keys.publicKey, ttlMs, signal), aborted.promise])
+    const svid = svidFrom(chain, keys, trust.bundles(), clock.now())
+    mustBeOf(identity, svid)
+    return svid
+  } finally {
+    timer.cancel()
+    signal.removeEventListener('abort', onAbort)
+  }
+}
+
+/** The issuer may know labels better than we do; whose certificate it is it may not. */
+function mustBeOf (wanted: Identity, { identity }: Svid): void {
+  const [a, b] = [wanted.attributes, identity.attributes]
+  const same = sameSpiffeId(wanted.spiffeId, identity.spiffeId) && a.cluster === b.cluster && a.name === b.name && a.uid === b.uid
+  if (!same) throw new IdentityError('bad-request', 'the issued certificate is for another workload')
+}
