@@ -1,0 +1,126 @@
+/** From Kubernetes objects to policies in normal form, and what is wrong with them. */
+
+import { keepClosed } from './keep-closed.ts'
+import { readNetworkPolicy } from './kinds/network-policy.ts'
+import { formatRef } from './normal-form.ts'
+import { Place } from './reader.ts'
+import { withoutUnsigned } from './unsigned.ts'
+import type { Policy, PolicyRef } from './normal-form.ts'
+import type { Problem } from './reader.ts'
+
+/** One thing wrong with one object. An object with several problems appears several times. */
+export interface InvalidObject extends PolicyRef, Problem {}
+
+/** Something valid that will probably not do what its author wants. */
+export interface Finding extends PolicyRef {
+  readonly path: string
+  readonly reason: string
+}
+
+export interface ParseOptions {
+  /** Label keys that issuers do not sign, so that no peer ever shows them. @default [] */
+  readonly unsignedLabels?: readonly string[]
+}
+
+export interface ParsedManifests {
+  /** Valid policies, and for each invalid one what keeps its subject closed. Sorted by kind, namespace, name. */
+  readonly policies: readonly Policy[]
+  readonly invalid: readonly InvalidObject[]
+  readonly findings: readonly Finding[]
+  /** How many objects were of kinds that are no policy. */
+  readonly ignored: number
+}
+
+type Reader = (object: Place) => Policy
+
+interface Kind {
+  readonly group: string
+  readonly version: string
+  readonly read: Reader
+}
+
+export const policyKinds = {
+  NetworkPolicy: { group: 'networking.k8s.io', version: 'v1', read: readNetworkPolicy },
+} as const satisfies Record<string, Kind>
+
+/** `kind: List` may hold lists; deeper than this nobody writes. */
+const maxListDepth = 4
+
+/**
+ * Reads every policy among `objects` (any JSON values; lists are opened). Never throws. The result does not depend
+ * on the order of the objects. Two different objects of one name are both invalid: nobody can say which is meant.
+ */
+export function parseManifests (objects: readonly unknown[], { unsignedLabels = [] }: ParseOptions = {}): ParsedManifests {
+  const parsed: ParsedObject[] = []
+  let ignored = 0
+  for (const object of flatten(objects)) {
+    const one = parseObject(object)
+    if (one === undefined) ignored++
+    else parsed.push(one)
+  }
+  const settled = settle(parsed)
+  const findings: Finding[] = []
+  return {
+    policies: settled.map(({ policy }) => withoutUnsigned(policy, unsignedLabels, findings)),
+    invalid: settled.flatMap(({ policy, problems }) => problems.map(problem => ({ ...policy.ref, ...problem }))),
+    findings,
+    ignored,
+  }
+}
+
+interface ParsedObject {
+  readonly policy: Policy
+  readonly problems: readonly Problem[]
+  /** The object as text, to tell equal from different ones. */
+  readonly text: string
+}
+
+function flatten (objects: readonly unknown[], depth = 0): unknown[] {
+  return objects.flatMap(object => {
+    const place = new Place(object)
+    const kind = place.at('kind').value
+    const list = typeof kind === 'string' && kind.endsWith('List') ? place.at('items').value : undefined
+    return Array.isArray(list) && depth < maxListDepth ? flatten(list, depth + 1) : [object]
+  })
+}
+
+/** `undefined` for what is no policy. */
+function parseObject (object: unknown): ParsedObject | undefined {
+  const place = new Place(object)
+  const kind = kindOf(place)
+  if (kind === undefined) return undefined
+  place.record(['apiVersion', 'kind', 'metadata', 'spec', 'status'])
+  if (place.at('apiVersion').value !== `${kind.group}/${kind.version}`) place.at('apiVersion').refuse(`${kind.group}/${kind.version} is expected`)
+  const policy = kind.read(place)
+  return { policy: place.problems.length > 0 ? keepClosed(policy, place) : policy, problems: place.problems, text: textOf(object) }
+}
+
+/** By kind and API group; another version of a known group is a policy too, though an invalid one. */
+function kindOf (place: Place): Kind | undefined {
+  const [name, apiVersion] = [place.at('kind').value, place.at('apiVersion').value]
+  if (typeof name !== 'string' || !Object.hasOwn(policyKinds, name)) return undefined
+  const kind: Kind = policyKinds[name as keyof typeof policyKinds] // hasOwn was asked
+  const ours = typeof apiVersion !== 'string' || apiVersion.startsWith(`${kind.group}/`)
+  return ours ? kind : undefined
+}
+
+function textOf (object: unknown): string {
+  try { return JSON.stringify(object) } catch { return '' }
+}
+
+/** Sorted, with equal objects once, and with different objects of one name told apart by a number and kept closed. */
+function settle (parsed: readonly ParsedObject[]): ParsedObject[] {
+  const groups = Map.groupBy(parsed, ({ policy }) => formatRef(policy.ref))
+  return [...groups.keys()].sort().flatMap(key => {
+    const group = groups.get(key) ?? []
+    const different = [...new Map(group.map(one => [one.text, one])).values()].sort((a, b) => a.text < b.text ? -1 : 1)
+    return different.length === 1 ? different : different.map(numbered)
+  })
+}
+
+function numbered ({ policy, problems, text }: ParsedObject, i: number): ParsedObject {
+  const place = new Place({}, '', [...problems])
+  place.at('metadata').at('name').refuse('another object of this kind has the same name and other content')
+  const ref = { ...policy.ref, name: `${policy.ref.name}#${i + 1}` }
+  return { policy: keepClosed({ ...policy, ref }, place), problems: place.problems, text }
+}

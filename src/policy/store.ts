@@ -1,0 +1,123 @@
+/** A set of policies that answers questions, and takes single changes without touching what did not change. */
+
+import { nextChange } from './active-time.ts'
+import { decisionOf, withoutPolicy } from './decision.ts'
+import { ask } from './match.ts'
+import { formatRef } from './normal-form.ts'
+import { SubjectIndex } from './subject-index.ts'
+import { viewOf } from './view.ts'
+import type { Identity } from '../model/workload.ts'
+import type { PolicyDecision } from './decision.ts'
+import type { ClusterName } from './match.ts'
+import type { Policy, PolicyEntry, PolicyRef } from './normal-form.ts'
+import type { Question } from './question.ts'
+import type { SubjectView } from './view.ts'
+
+export interface CompileOptions {
+  /** Clusters whose pods standard policies' selectors may match as if they were of the subject's own cluster. @default [] */
+  readonly sameness?: readonly ClusterName[]
+  /** Where these policies apply; a workload of another cluster is nobody's subject. @default every workload asked about */
+  readonly home?: ClusterName
+}
+
+/** Answers questions. Pure: the same question gets the same answer as long as `revision` is the same. */
+export interface PolicySet {
+  /** Grows with every change. */
+  readonly revision: number
+  decide (question: Question): PolicyDecision
+  /** The policies that have this workload as their subject, in the order of the tiers. */
+  selecting (subject: Identity): readonly Policy[]
+  /** The first moment after `nowMs` at which an answer may change by time alone, in ms; `Infinity` when never. */
+  nextChangeMs (nowMs: number): number
+}
+
+export interface PolicyChange {
+  /** New policies, and new versions of known ones. */
+  readonly put?: readonly Policy[]
+  readonly remove?: readonly PolicyRef[]
+}
+
+export class PolicyStore implements PolicySet {
+  readonly #sameness: readonly ClusterName[]
+  readonly #home: ClusterName | undefined
+  readonly #policies = new Map<string, Policy>()
+  readonly #index = new SubjectIndex()
+  readonly #timed = new Map<string, readonly PolicyEntry[]>()
+  /** Per workload object, what its policies come to. Emptied by every change; entries go with their workload. */
+  #views = new WeakMap<Identity, SubjectView>()
+  #revision = 0
+
+  constructor ({ sameness = [], home }: CompileOptions = {}) {
+    this.#sameness = sameness
+    this.#home = home
+  }
+
+  get revision (): number { return this.#revision }
+
+  /** All policies, in no particular order. */
+  get policies (): readonly Policy[] { return [...this.#policies.values()] }
+
+  /** Costs what the changed policies cost, however many there are. */
+  apply ({ put = [], remove = [] }: PolicyChange): void {
+    for (const ref of remove) this.#remove(formatRef(ref))
+    for (const policy of put) this.#put(policy)
+    this.#views = new WeakMap()
+    this.#revision++
+  }
+
+  decide (question: Question): PolicyDecision {
+    if (question.facts?.subjectOnHostNetwork === true) return withoutPolicy('default allow: the pod is in its node\'s network and no policy\'s subject')
+    if (this.#isElsewhere(question.subject)) return withoutPolicy('default allow: the pod is of another cluster, whose policies are not here')
+    return decisionOf(this.viewOf(question.subject)[question.direction], ask(question, this.#sameness))
+  }
+
+  selecting (subject: Identity): readonly Policy[] {
+    return this.#index.selecting(subject)
+  }
+
+  nextChangeMs (nowMs: number): number {
+    let next = Infinity
+    for (const entries of this.#timed.values()) {
+      for (const { active } of entries) next = active === undefined ? next : Math.min(next, nextChange(active, nowMs))
+    }
+    return next
+  }
+
+  /** What the policies that select `subject` come to; remembered for as long as nothing changes. */
+  viewOf (subject: Identity): SubjectView {
+    const known = this.#views.get(subject)
+    if (known !== undefined) return known
+    const view = viewOf(this.#index.selecting(subject))
+    this.#views.set(subject, view)
+    return view
+  }
+
+  #isElsewhere ({ spiffeId, attributes }: Identity): boolean {
+    const home = this.#home
+    return home !== undefined && (home.trustDomain !== spiffeId.trustDomain || home.cluster !== attributes.cluster)
+  }
+
+  #put (policy: Policy): void {
+    const key = formatRef(policy.ref)
+    this.#remove(key)
+    this.#policies.set(key, policy)
+    this.#index.add(policy)
+    const timed = policy.entries.filter(({ active }) => active !== undefined)
+    if (timed.length > 0) this.#timed.set(key, timed)
+  }
+
+  #remove (key: string): void {
+    const policy = this.#policies.get(key)
+    if (policy === undefined) return
+    this.#policies.delete(key)
+    this.#index.remove(policy)
+    this.#timed.delete(key)
+  }
+}
+
+/** A set of these policies, ready to be asked. */
+export function compile (policies: readonly Policy[], options: CompileOptions = {}): PolicyStore {
+  const store = new PolicyStore(options)
+  store.apply({ put: policies })
+  return store
+}
