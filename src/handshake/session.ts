@@ -152,11 +152,7 @@ export async function secureInbound (socket: Socket, parts: HandshakeParts, sign
 }
 
 async function secure (role: Role, socket: Socket, parts: HandshakeParts, signal: AbortSignal): Promise<Session> {
-  const svid = parts.svids.current()
-  if (svid === undefined) {
-    socket.destroy()
-    throw new HandshakeError('no-identity', 'no valid certificate')
-  }
+  const svid = await ownSvid(socket, parts, signal)
   const stream = await (role === 'client' ? connectTls : acceptTls)(socket, svid, parts, signal)
   const channel = new FrameChannel(stream)
   signal.addEventListener('abort', () => { stream.destroy(signal.reason) }, { once: true })
@@ -167,6 +163,16 @@ async function secure (role: Role, socket: Socket, parts: HandshakeParts, signal
     channel.send(encodeVerdict({ accepted: false, decidedBy: 'identity', reason: messageOf(error) }))
     await closePolitely(stream)
     throw error
+  }
+}
+
+/** Our pod's certificate. Right after a change of the pod's labels it may be a moment away, and is waited for. */
+async function ownSvid (socket: Socket, { svids }: HandshakeParts, signal: AbortSignal): Promise<Svid> {
+  try {
+    return svids.current() ?? await svids.ready(signal)
+  } catch (error) {
+    socket.destroy()
+    throw new HandshakeError('no-identity', 'no valid certificate in time', { cause: error })
   }
 }
 

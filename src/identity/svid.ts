@@ -25,6 +25,8 @@ export interface Svid {
 export interface SvidSource {
   /** `undefined` while there is none that is valid now and describes the workload as it is now. */
   current (): Svid | undefined
+  /** The current one, or the next; rejects with the signal's reason. */
+  ready (signal: AbortSignal): Promise<Svid>
   /** Called with the new SVID, or with `undefined` when there is none any more. */
   onChange (listener: (svid: Svid | undefined) => void): Unsubscribe
 }

@@ -138,6 +138,7 @@ export function questionOf ({ flow, pod, secured, destination }: Entry, nowMs: n
     port: destination.port,
     destinationPorts: server?.attributes.ports ?? [],
     nowMs,
+    mode: secured.kind === 'verified' ? 'encrypt' : 'plain',
   }
 }
 
