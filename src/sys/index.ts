@@ -4,11 +4,17 @@
  * The only folder that calls through FFI. Nothing here knows pods, policy or identity.
  */
 
+import * as bpf from './bpf/index.ts'
+
+export { bpf }
+export { AgentCgroup, findCgroup } from './cgroup.ts'
 export { Fd, liveFds, traceFds } from './fd.ts'
 export { Netns } from './netns.ts'
 export { SysError } from './error.ts'
 export { bindListener, listenOn, localAddressOf, openDialer, openListener } from './socket.ts'
 export { markOf, resetOnClose, savedSyn } from './sockopt.ts'
+export type { CgroupPlace } from './cgroup.ts'
+export type { Instruction } from './bpf/index.ts'
 export type { DialerOptions, ListenerOptions } from './socket.ts'
 export type { Immediate } from './netns.ts'
 export type { SysErrorCode } from './error.ts'
