@@ -18,10 +18,12 @@ export function findPath (leaf: Certificate, presented: readonly Certificate[], 
   const withRoot = last !== undefined && roots.some(({ certificate }) => certificate.x509.raw.equals(last.der))
   const below = [leaf, ...withRoot ? presented.slice(0, -1) : presented]
   if (below.length > maxIntermediates + 1) throw new IdentityError('bad-path', `more than ${maxIntermediates} intermediates`)
-  const top = below.at(-1) ?? leaf
-  const path = [...below, rootFor(top, roots, trust).certificate]
+  // In the order of cost: names, then who may sign, then signatures; and no signature at all where no root is in sight.
+  const links = below.slice(1).map((signer, i) => ({ child: below[i] ?? leaf, signer }))
+  if (!links.every(({ child, signer }) => names(child, signer))) throw new IdentityError('bad-path', 'a certificate is not followed by its issuer')
+  const path = [...below, rootFor(below.at(-1) ?? leaf, roots, trust).certificate]
   path.slice(1).forEach((signer, i) => { checkSigner(signer, trustDomain, i) })
-  below.slice(1).forEach((signer, i) => { checkLink(below[i] ?? leaf, signer) })
+  if (!links.every(({ child, signer }) => signed(child, signer))) throw new IdentityError('bad-signature', 'a signature does not verify')
   return path
 }
 
@@ -34,11 +36,6 @@ function rootFor (top: Certificate, roots: readonly TrustRoot[], trust: TrustBun
   const foreign = trust.roots.find(({ certificate }) => names(top, certificate) && signed(top, certificate))
   if (foreign !== undefined) throw new IdentityError('other-trust-domain', `signed by an authority of ${foreign.trustDomain}, which does not speak for this id`)
   throw new IdentityError('untrusted-root', 'leads to no root that we trust')
-}
-
-function checkLink (child: Certificate, signer: Certificate): void {
-  if (!names(child, signer)) throw new IdentityError('bad-path', 'a certificate is not followed by its issuer')
-  if (!signed(child, signer)) throw new IdentityError('bad-signature', 'a signature does not verify')
 }
 
 /** Whether `child` says that `signer` issued it: by name and, where both have one, by key id. */
