@@ -1,0 +1,8 @@
+/** The commands of `liburna`. */
+
+export { exitCodeOf, exitCodes } from './exit-code.ts'
+export { runCli } from './program.ts'
+export { settingsMarkdown } from './settings-text.ts'
+export type { ExitCode } from './exit-code.ts'
+export type { CliParts, CommandReport } from './program.ts'
+export type { RunningAgent, RunParts, SignalSource } from './run.ts'

@@ -1,0 +1,58 @@
+/** `liburna run`: an agent from start to end. */
+
+import { loadConfig } from '../config.ts'
+import { exitCodes } from './exit-code.ts'
+import type { Config } from '../config.ts'
+import type { ExitCode } from './exit-code.ts'
+
+/** What `run` needs of an agent. */
+export interface RunningAgent {
+  /** Lets connections finish within the configured time, then resolves. The rules in the pods stay: new connections fail. */
+  stop (): Promise<void>
+  /** Rejects when the agent cannot go on; never resolves. */
+  readonly failed?: Promise<never>
+}
+
+export interface RunParts {
+  readonly startAgent: (config: Config) => Promise<RunningAgent>
+  /** The signals of the process; a test has its own. */
+  readonly signals: SignalSource
+  /** Ends the process at once. */
+  readonly exit: (code: number) => void
+}
+
+/** The part of `process` that `run` listens to. */
+export interface SignalSource {
+  on (signal: 'SIGINT' | 'SIGTERM', listener: () => void): unknown
+  off (signal: 'SIGINT' | 'SIGTERM', listener: () => void): unknown
+}
+
+/** Resolves when a signal has stopped the agent; throws when it cannot start or go on. A second signal ends the process at once. */
+export async function run (file: string, parts: RunParts): Promise<ExitCode> {
+  const config = loadConfig(file)
+  const { promise: asked, resolve: ask } = Promise.withResolvers<void>()
+  let signals = 0
+  const onSignal = (): void => {
+    signals++
+    if (signals > 1) parts.exit(exitCodes.failed)
+    ask()
+  }
+  parts.signals.on('SIGINT', onSignal)
+  parts.signals.on('SIGTERM', onSignal)
+  try {
+    const agent = await parts.startAgent(config)
+    await runUntil(asked, agent)
+    return exitCodes.ok
+  } finally {
+    parts.signals.off('SIGINT', onSignal)
+    parts.signals.off('SIGTERM', onSignal)
+  }
+}
+
+async function runUntil (asked: Promise<void>, agent: RunningAgent): Promise<void> {
+  try {
+    await (agent.failed === undefined ? asked : Promise.race([asked, agent.failed]))
+  } finally {
+    await agent.stop()
+  }
+}
