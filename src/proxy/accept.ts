@@ -1,13 +1,24 @@
 /** One accept loop for both directions. */
 
+import { once } from 'node:events'
 import { createServer } from 'node:net'
 import type { Server, Socket } from 'node:net'
+import type { Fd } from '../sys/index.ts'
 
 /** What one chunk from a socket may hold, and how much is queued towards one before its writer must wait, bytes. */
 const bufferBytes = 128 * 1024
+/** Connections that wait to be accepted; the kernel bounds it by net.core.somaxconn. */
+const backlog = 4096
 
-/** Accepts on a listening descriptor, which the server takes over; each socket is handed to `serve` unread. */
-export function acceptOn (fd: number, serve: (socket: Socket) => void): Server {
+export interface AcceptParts {
+  /** Takes each accepted socket, unread; must not throw. */
+  readonly serve: (socket: Socket) => void
+  /** Hears why an accept failed, e.g. EMFILE; accepting goes on. */
+  readonly onError: (error: Error) => void
+}
+
+/** Accepts on a listening descriptor, which the server takes over. Rejects when it cannot. */
+export async function acceptOn (listener: Fd, { serve, onError }: AcceptParts): Promise<Server> {
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, highWaterMark: bufferBytes }, socket => {
     // Whoever holds the socket listens for errors; one that comes in between must not end the process.
     socket.on('error', () => {})
@@ -15,6 +26,9 @@ export function acceptOn (fd: number, serve: (socket: Socket) => void): Server {
     if (socket.remoteAddress === undefined) socket.destroy()
     else serve(socket)
   })
-  server.listen({ fd })
+  const listening = once(server, 'listening')
+  server.listen({ fd: listener.release(), backlog })
+  await listening
+  server.on('error', onError)
   return server
 }
