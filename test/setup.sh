@@ -31,7 +31,6 @@ commands_for () {
     test) echo nft ip nsenter nginx curl iperf3 sshd mariadbd tcpdump ;;
     demo) echo nft ip nsenter nginx mariadbd tcpdump ;;
     bench) echo nft ip nsenter haproxy openssl ;;
-    *) say "usage: sh test/setup.sh test|demo|bench"; exit 2 ;;
   esac
 }
 
@@ -85,5 +84,9 @@ install_npm () {
   fi
 }
 
+case ${1-} in
+  test|demo|bench) ;;
+  *) say "usage: sh test/setup.sh test|demo|bench"; exit 2 ;;
+esac
 install_debian "$1"
 install_npm

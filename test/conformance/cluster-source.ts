@@ -1,0 +1,186 @@
+/**
+ * The contract of `ClusterSource`: every source of facts runs these tests.
+ *
+ * What is the same for all: complete at once, sorted, changes told in order and after the getters know, silence after stop.
+ */
+
+import type { Test } from 'tap'
+import { eventually } from '../fixtures/eventually.ts'
+import type { ClusterChange, ClusterSource } from '../../src/cluster/index.ts'
+
+/** A workload as the tests ask for it. */
+export interface WantedWorkload {
+  readonly name: string
+  readonly netns?: string
+  readonly serviceAccount?: string
+  readonly labels?: Readonly<Record<string, string>>
+  readonly excludedPorts?: readonly number[]
+}
+
+/** The side that makes facts: files, or a fake API server. All workloads are of namespace `shop`. */
+export interface SourceWorld {
+  setWorkloads (workloads: readonly WantedWorkload[]): void
+  setNamespaceLabels (labels: Readonly<Record<string, string>>): void
+  /** NetworkPolicy objects of these names, and no others. */
+  setPolicies (names: readonly string[]): void
+  /** Makes a part of the facts unusable, and good again as it was. */
+  breakPolicies (): void
+  repairPolicies (): void
+  /** Starts a source on what is there. */
+  start (): ClusterSource
+}
+
+type MakeWorld = (t: Test) => SourceWorld
+
+export function testClusterSource (t: Test, make: MakeWorld): void {
+  t.test('everything is known from the start, sorted', async t => {
+    const world = make(t)
+    world.setWorkloads([{ name: 'web-1', labels: { app: 'web' } }, { name: 'cart-0' }])
+    world.setPolicies(['b', 'a'])
+    const source = begin(t, world)
+    t.same(source.workloads().map(workload => workload.key), ['shop/cart-0', 'shop/web-1'])
+    t.match(source.workloads()[1]?.identity, { spiffeId: { namespace: 'shop', serviceAccount: 'default' }, attributes: { labels: { app: 'web' } } })
+    t.equal(source.workloads()[0]?.identity.attributes.namespaceLabels['kubernetes.io/metadata.name'], 'shop')
+    t.not(source.workloads()[0]?.identity.attributes.uid, '')
+    t.same(namesOf(source), ['a', 'b'])
+    t.same(source.failures(), [])
+  })
+
+  t.test('a uid stays as it is from one start to the next', async t => {
+    const world = make(t)
+    world.setWorkloads([{ name: 'web-0' }])
+    const uid = begin(t, world).workloads()[0]?.identity.attributes.uid
+    t.equal(begin(t, world).workloads()[0]?.identity.attributes.uid, uid)
+  })
+
+  t.test('workloads come, change and go', async t => {
+    const world = make(t)
+    world.setWorkloads([{ name: 'web-0' }])
+    const source = begin(t, world)
+    const changes = record(source)
+    world.setWorkloads([{ name: 'web-0' }, { name: 'web-1' }])
+    await told(changes, ['workload-added shop/web-1'])
+    world.setWorkloads([{ name: 'web-0', labels: { app: 'web' } }, { name: 'web-1' }])
+    await told(changes, ['workload-changed shop/web-0 identity'])
+    world.setWorkloads([{ name: 'web-0', labels: { app: 'web' }, excludedPorts: [22] }, { name: 'web-1' }])
+    await told(changes, ['workload-changed shop/web-0 exclusions'])
+    world.setWorkloads([{ name: 'web-1' }])
+    await told(changes, ['workload-removed shop/web-0'])
+    t.same(source.workloads().map(workload => workload.key), ['shop/web-1'])
+  })
+
+  t.test('the same name in another network namespace is another workload: removed, then added', async t => {
+    const world = make(t)
+    world.setWorkloads([{ name: 'web-0', netns: 'old' }])
+    const changes = record(begin(t, world))
+    world.setWorkloads([{ name: 'web-0', netns: 'new' }])
+    await told(changes, ['workload-removed shop/web-0', 'workload-added shop/web-0'])
+  })
+
+  t.test('labels of a namespace change the identity of its workloads', async t => {
+    const world = make(t)
+    world.setWorkloads([{ name: 'web-0' }, { name: 'web-1' }])
+    const source = begin(t, world)
+    const changes = record(source)
+    world.setNamespaceLabels({ team: 'shop' })
+    await told(changes, ['workload-changed shop/web-0 identity', 'workload-changed shop/web-1 identity'])
+    t.same(source.workloads()[0]?.identity.attributes.namespaceLabels, { 'team': 'shop', 'kubernetes.io/metadata.name': 'shop' })
+  })
+
+  t.test('policies come and go', async t => {
+    const world = make(t)
+    world.setPolicies(['a'])
+    const source = begin(t, world)
+    const changes = record(source)
+    world.setPolicies(['a', 'b'])
+    await told(changes, ['manifests-replaced a b'])
+    world.setPolicies([])
+    await told(changes, ['manifests-replaced '])
+    t.same(source.manifests(), [])
+  })
+
+  t.test('what cannot be used is told, and its last good state stays', async t => {
+    const world = make(t)
+    world.setPolicies(['a', 'b'])
+    const source = begin(t, world)
+    const changes = record(source)
+    world.breakPolicies()
+    await told(changes, ['failures-changed 1'])
+    t.same(namesOf(source), ['a', 'b'])
+    t.match(source.failures(), [{ source: 'policies', message: /.+/ }])
+    world.repairPolicies()
+    await told(changes, ['failures-changed 0'])
+    t.same(namesOf(source), ['a', 'b'])
+  })
+
+  t.test('a listener hears of a change when the source already knows it', async t => {
+    const world = make(t)
+    const source = begin(t, world)
+    const seen: string[][] = []
+    source.onChange(() => { seen.push(source.workloads().map(workload => workload.key)) })
+    world.setWorkloads([{ name: 'web-0' }])
+    await eventually(() => seen.length > 0)
+    t.same(seen, [['shop/web-0']])
+  })
+
+  t.test('a listener that throws does not keep the next change from being told', async t => {
+    const world = make(t)
+    const source = begin(t, world)
+    source.onChange(() => { throw new Error('not my day') })
+    const changes = record(source)
+    world.setWorkloads([{ name: 'web-0' }, { name: 'web-1' }])
+    await told(changes, ['workload-added shop/web-0', 'workload-added shop/web-1'])
+  })
+
+  t.test('who unsubscribes hears nothing more', async t => {
+    const world = make(t)
+    const source = begin(t, world)
+    const before: ClusterChange[] = []
+    source.onChange(change => { before.push(change) })()
+    const changes = record(source)
+    world.setWorkloads([{ name: 'web-0' }])
+    await told(changes, ['workload-added shop/web-0'])
+    t.same(before, [])
+  })
+}
+
+function begin (t: Test, world: SourceWorld): ClusterSource {
+  const source = world.start()
+  t.teardown(() => { source.stop() })
+  return source
+}
+
+function namesOf (source: ClusterSource): string[] {
+  return source.manifests().map(({ object }) => nameOf(object)).sort()
+}
+
+/** `metadata.name` of an object that the world made. */
+function nameOf (object: unknown): string {
+  return (object as { metadata: { name: string } }).metadata.name
+}
+
+function record (source: ClusterSource): string[] {
+  const changes: string[] = []
+  source.onChange(change => { changes.push(describe(change)) })
+  return changes
+}
+
+function describe (change: ClusterChange): string {
+  switch (change.kind) {
+    case 'workload-added':
+    case 'workload-removed': return `${change.kind} ${change.workload.key}`
+    case 'workload-changed': return `${change.kind} ${change.workload.key} ${['identity', 'exclusions'].filter(part => change[part === 'identity' ? 'identity' : 'exclusions']).join(' ')}`
+    case 'manifests-replaced': return `${change.kind} ${change.manifests.map(({ object }) => nameOf(object)).sort().join(' ')}`
+    case 'failures-changed': return `${change.kind} ${change.failures.length}`
+  }
+}
+
+/** Waits until exactly these changes have been told, and forgets them. */
+async function told (changes: string[], expected: readonly string[]): Promise<void> {
+  await eventually(() => {
+    if (changes.length < expected.length) throw new Error(`told so far: ${JSON.stringify(changes)}`)
+    return true
+  })
+  const seen = changes.splice(0)
+  if (JSON.stringify(seen) !== JSON.stringify(expected)) throw new Error(`told ${JSON.stringify(seen)}, expected ${JSON.stringify(expected)}`)
+}
