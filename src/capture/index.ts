@@ -2,7 +2,16 @@
  * How a workload's packets come to us, and how we let go: rules in its namespace, sockets there, discovery.
  */
 
+export { backlog, Capture } from './capture.ts'
+export { CaptureError } from './error.ts'
+export { descriptorOf } from './dial.ts'
 export { expectsAgent } from './declared.ts'
+export { noExclusions } from './exclusions.ts'
 export { peerAnswers, peerSpeaks, startDiscovery } from './discovery.ts'
+export { PodCapture } from './pod-capture.ts'
+export type { CaptureErrorCode } from './error.ts'
+export type { CaptureSpec } from './capture.ts'
 export type { DeclaredPeers } from './declared.ts'
+export type { DialOptions, DialPodOptions, Listeners } from './pod-capture.ts'
 export type { Discovery, NoDiscovery } from './discovery.ts'
+export type { Exclusions, PortRange } from './exclusions.ts'

@@ -8,6 +8,7 @@
 
 import { formatSocketAddress } from '../model/address.ts'
 import { decodeSockaddr, encodeSockaddr, familyNumber } from './sockaddr.ts'
+import { SysError } from './error.ts'
 import { Fd } from './fd.ts'
 import { call, libc } from './libc.ts'
 import { options, setOption, setPortRange } from './sockopt.ts'
@@ -35,9 +36,18 @@ export interface DialerOptions {
   readonly mark?: number
   readonly bind?: {
     readonly ip: IpAddress
+    /**
+     * 0 lets the kernel choose at connect(2), where it knows the destination (IP_BIND_ADDRESS_NO_PORT). With a fixed
+     * port only the whole 4-tuple must be unique: connect(2) answers EADDRNOTAVAIL when it is not, and takes over one
+     * in TIME_WAIT that used timestamps. @default 0
+     */
+    readonly port?: number
     /** Allow an address that is not ours, and let TPROXY find the socket. Needs CAP_NET_ADMIN. @default false */
     readonly transparent?: boolean
-    /** Ports to choose from (Linux 6.3). @default the namespace's ip_local_port_range */
+    /**
+     * Ports to choose from, only the part inside the namespace's ip_local_port_range counts; without effect before
+     * Linux 6.3. @default all of that range
+     */
     readonly portRange?: readonly [low: number, high: number] | undefined
   }
 }
@@ -70,17 +80,10 @@ export function openListener ({ backlog = 4096, ...rest }: ListenerOptions & { r
   }
 }
 
-/**
- * A socket ready to connect. With `bind` the port is chosen at connect(2), where the kernel knows the destination
- * and needs only the whole 4-tuple to be unique (IP_BIND_ADDRESS_NO_PORT). Throws `SysError`.
- */
+/** A socket ready to connect. Throws `SysError`. */
 export function openDialer ({ family, mark = 0, bind }: DialerOptions): Fd {
   return openSocket(family, mark, fd => {
-    if (bind === undefined) return
-    if (bind.transparent === true) setTransparent(fd, family)
-    setOption(fd, options.bindAddressNoPort, 1)
-    if (bind.portRange !== undefined) setPortRange(fd, bind.portRange)
-    bindTo(fd, { ip: bind.ip, port: 0 })
+    if (bind !== undefined) prepareBound(fd, bind)
   })
 }
 
@@ -106,6 +109,21 @@ function openSocket (family: IpFamily, mark: number, prepare: (fd: number) => vo
   } catch (error) {
     fd.close()
     throw error
+  }
+}
+
+function prepareBound (fd: number, { ip, port = 0, transparent = false, portRange }: NonNullable<DialerOptions['bind']>): void {
+  if (transparent) setTransparent(fd, ip.family)
+  setOption(fd, port === 0 ? options.bindAddressNoPort : options.reuseAddress, 1)
+  if (portRange !== undefined) preferPorts(fd, portRange)
+  bindTo(fd, { ip, port })
+}
+
+function preferPorts (fd: number, range: readonly [number, number]): void {
+  try {
+    setPortRange(fd, range)
+  } catch (error) {
+    if (!(error instanceof SysError) || error.code !== 'ENOPROTOOPT') throw error
   }
 }
 

@@ -1,0 +1,25 @@
+/**
+ * Which port the agent takes when it dials the application in the client's name. Pure.
+ *
+ * The connection on the wire (client:port → pod:port) and ours (client:ours → pod:port) live in one namespace and
+ * differ only in that port. A port that a client of the same address uses now would mix them up: its SYN would find
+ * the application's socket (and be held). So we stay below the usual ephemeral ranges (Linux from 32768, others from
+ * 49152) and away from the ports below 1024 and some, which some servers trust.
+ */
+
+/** Both included. */
+export const innerPorts = { low: 2048, high: 32767 } as const
+
+/**
+ * A port for which `taken` says no, or `undefined` when there is none. `random` is uniform in [0, 1); the search
+ * begins there and goes upwards round the range.
+ */
+export function choosePort (taken: (port: number) => boolean, random: number): number | undefined {
+  const count = innerPorts.high - innerPorts.low + 1
+  const start = Math.floor(random * count)
+  for (let i = 0; i < count; i++) {
+    const port = innerPorts.low + (start + i) % count
+    if (!taken(port)) return port
+  }
+  return undefined
+}
