@@ -1,12 +1,13 @@
 /**
  * What is left of a policy whose object is invalid: enough to keep its subject closed in the directions it names.
  *
- * Tier by tier this is the least that the policy could have meant to forbid, at worst:
- * - network: its subject is isolated by it and nothing is allowed by it; other policies may still allow.
- * - admin, baseline, access: its subject is denied everything, at its place in the order (first where that cannot be read).
+ * - A policy that could only have allowed (NetworkPolicy, an AccessPolicy whose every rule clearly allows): its subject
+ *   is isolated by it and nothing is allowed by it; other policies may still allow.
+ * - A policy that may have denied (the rest): its subject is denied everything, at the policy's place in the order,
+ *   or before all others of the tier where that place cannot be read.
  *
  * What cannot be read is taken for its widest: an unreadable subject means every pod of the namespace, or of the
- * cluster for a cluster-scoped kind; unreadable or unknown fields beside the rules mean both directions.
+ * cluster for a cluster-scoped kind; an unreadable or unknown field beside the rules means both directions.
  * A dry run (`observe`) that is invalid decides nothing, as it would when valid.
  */
 
@@ -27,11 +28,16 @@ export function keepClosed (policy: Policy, object: Place): Policy {
     ...policy,
     priority: problems.some(({ path }) => isUnder(path, 'spec.priority') || isUnder(path, 'spec.tier')) ? -1 : policy.priority,
     subject: closedSubject(policy, problems),
-    isolates: policy.tier === 'network' ? closed : [],
-    entries: policy.tier === 'network' ? [] : closed.map(direction => denyAll(policy, direction, broken)),
+    isolates: onlyAllows(policy) ? closed : [],
+    entries: onlyAllows(policy) ? [] : closed.map(direction => denyAll(policy, direction, broken)),
     observe: policy.observe && !inside,
     broken,
   }
+}
+
+/** Translators read an action that they cannot read as a denial. */
+function onlyAllows ({ tier, entries }: Policy): boolean {
+  return tier === 'network' || (tier === 'access' && entries.every(({ action, mode }) => action === 'allow' && mode === undefined))
 }
 
 function closedSubject ({ subject, ref }: Policy, problems: readonly Problem[]): Policy['subject'] {
@@ -44,7 +50,8 @@ function closedDirections (policy: Policy, object: Place): readonly PolicyDirect
   const spec = object.at('spec')
   const unclear = object.problems.some(({ path }) => !isUnder(path, 'spec.ingress') && !isUnder(path, 'spec.egress') && isSpecField(path))
   if (unclear) return directions
-  const named = directions.filter(direction => policy.isolates.includes(direction) || policy.entries.some(entry => entry.direction === direction) || unreadable(spec.at(direction)))
+  const listed = policy.tier === 'network' && spec.at('policyTypes').present
+  const named = directions.filter(direction => policy.isolates.includes(direction) || (!listed && (policy.entries.some(entry => entry.direction === direction) || unreadable(spec.at(direction)))))
   // An object that was readable but is refused for another reason (a twin of the same name) has no `spec` here.
   return named.length > 0 ? named : directions
 }

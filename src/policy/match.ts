@@ -44,7 +44,7 @@ export interface Asked {
 
 export function ask (question: Question, sameness: readonly ClusterName[]): Asked {
   const { peer, subject, facts } = question
-  if (peer.kind === 'unverified') return { question, proven: undefined, local: false, same: false, address: peer.ip }
+  if (peer.kind === 'unverified') return { question, proven: undefined, local: false, same: false, address: facts?.addressUnknown === true ? undefined : peer.ip }
   const proven = peer.identity
   const { trustDomain } = proven.spiffeId
   const { cluster } = proven.attributes
@@ -132,7 +132,7 @@ export function globMatches (pattern: string, text: string): boolean {
 }
 
 function matchesAddress ({ cidr, except }: AddressMatcher, { address, local, question }: Asked, trace?: Trace): boolean {
-  if (address === undefined) return trace?.no(local ? `the address of the verified peer is not known, so ${cidr.text} cannot match it` : `the peer is proven to be elsewhere (${elsewhere(question)}), so no CIDR matches it`) ?? false
+  if (address === undefined) return trace?.no(whyNoAddress(question, local, cidr.text)) ?? false
   if (!cidrContains(cidr, address)) return trace?.no(`${address.text} is not in ${cidr.text}`) ?? false
   for (const hole of except) {
     if (cidrContains(hole, address)) return trace?.no(`${address.text} is in the exception ${hole.text}`) ?? false
@@ -140,8 +140,10 @@ function matchesAddress ({ cidr, except }: AddressMatcher, { address, local, que
   return true
 }
 
-function elsewhere ({ peer }: Question): string {
-  return peer.kind === 'verified' ? `cluster ${peer.identity.attributes.cluster} in ${peer.identity.spiffeId.trustDomain}` : peer.reason
+function whyNoAddress ({ peer }: Question, local: boolean, cidr: string): string {
+  if (peer.kind === 'unverified') return `the address of the peer is not known, so ${cidr} cannot match it`
+  const { spiffeId: { trustDomain }, attributes: { cluster } } = peer.identity
+  return local ? `which address is the verified peer's own is not known, so ${cidr} cannot match it` : `the peer is proven to be of cluster ${cluster} in ${trustDomain}, so no CIDR matches it`
 }
 
 function matchesNode ({ labels }: NodeMatcher, { question, proven }: Asked, trace?: Trace): boolean {

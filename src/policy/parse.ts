@@ -1,6 +1,9 @@
 /** From Kubernetes objects to policies in normal form, and what is wrong with them. */
 
 import { keepClosed } from './keep-closed.ts'
+import { readAccessPolicy } from './kinds/access-policy.ts'
+import { readAdminNetworkPolicy, readBaselineAdminNetworkPolicy } from './kinds/admin-network-policy.ts'
+import { readClusterNetworkPolicy } from './kinds/cluster-network-policy.ts'
 import { readNetworkPolicy } from './kinds/network-policy.ts'
 import { formatRef } from './normal-form.ts'
 import { Place } from './reader.ts'
@@ -41,6 +44,10 @@ interface Kind {
 
 export const policyKinds = {
   NetworkPolicy: { group: 'networking.k8s.io', version: 'v1', read: readNetworkPolicy },
+  AdminNetworkPolicy: { group: 'policy.networking.k8s.io', version: 'v1alpha1', read: readAdminNetworkPolicy },
+  BaselineAdminNetworkPolicy: { group: 'policy.networking.k8s.io', version: 'v1alpha1', read: readBaselineAdminNetworkPolicy },
+  ClusterNetworkPolicy: { group: 'policy.networking.k8s.io', version: 'v1alpha2', read: readClusterNetworkPolicy },
+  AccessPolicy: { group: 'liburna.io', version: 'v1alpha1', read: readAccessPolicy },
 } as const satisfies Record<string, Kind>
 
 /** `kind: List` may hold lists; deeper than this nobody writes. */
@@ -59,7 +66,7 @@ export function parseManifests (objects: readonly unknown[], { unsignedLabels = 
     else parsed.push(one)
   }
   const settled = settle(parsed)
-  const findings: Finding[] = []
+  const findings = settled.flatMap(({ policy, warnings }) => warnings.map(({ path, reason }): Finding => ({ ...policy.ref, path, reason })))
   return {
     policies: settled.map(({ policy }) => withoutUnsigned(policy, unsignedLabels, findings)),
     invalid: settled.flatMap(({ policy, problems }) => problems.map(problem => ({ ...policy.ref, ...problem }))),
@@ -71,6 +78,7 @@ export function parseManifests (objects: readonly unknown[], { unsignedLabels = 
 interface ParsedObject {
   readonly policy: Policy
   readonly problems: readonly Problem[]
+  readonly warnings: readonly Problem[]
   /** The object as text, to tell equal from different ones. */
   readonly text: string
 }
@@ -92,7 +100,7 @@ function parseObject (object: unknown): ParsedObject | undefined {
   place.record(['apiVersion', 'kind', 'metadata', 'spec', 'status'])
   if (place.at('apiVersion').value !== `${kind.group}/${kind.version}`) place.at('apiVersion').refuse(`${kind.group}/${kind.version} is expected`)
   const policy = kind.read(place)
-  return { policy: place.problems.length > 0 ? keepClosed(policy, place) : policy, problems: place.problems, text: textOf(object) }
+  return { policy: place.problems.length > 0 ? keepClosed(policy, place) : policy, problems: place.problems, warnings: place.warnings, text: textOf(object) }
 }
 
 /** By kind and API group; another version of a known group is a policy too, though an invalid one. */
@@ -118,9 +126,9 @@ function settle (parsed: readonly ParsedObject[]): ParsedObject[] {
   })
 }
 
-function numbered ({ policy, problems, text }: ParsedObject, i: number): ParsedObject {
+function numbered ({ policy, problems, warnings, text }: ParsedObject, i: number): ParsedObject {
   const place = new Place({}, '', [...problems])
   place.at('metadata').at('name').refuse('another object of this kind has the same name and other content')
   const ref = { ...policy.ref, name: `${policy.ref.name}#${i + 1}` }
-  return { policy: keepClosed({ ...policy, ref }, place), problems: place.problems, text }
+  return { policy: keepClosed({ ...policy, ref }, place), problems: place.problems, warnings, text }
 }

@@ -41,6 +41,8 @@ export interface PeerFacts {
   readonly nodeLabels?: Labels
   /** Domain names that the unverified peer's address is known to have; lower case, no final dot. */
   readonly domains?: readonly string[]
+  /** The unverified peer's address is not known (offline): no CIDR matches it. */
+  readonly addressUnknown?: boolean
   /** The subject shares its node's network: no policy has it as its subject. */
   readonly subjectOnHostNetwork?: boolean
 }

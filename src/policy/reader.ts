@@ -22,11 +22,14 @@ export class Place {
   readonly value: unknown
   readonly path: string
   readonly problems: Problem[]
+  /** What is valid but probably not meant. */
+  readonly warnings: Problem[]
 
-  constructor (value: unknown, path = '', problems: Problem[] = []) {
+  constructor (value: unknown, path = '', problems: Problem[] = [], warnings: Problem[] = []) {
     this.value = value ?? undefined
     this.path = path
     this.problems = problems
+    this.warnings = warnings
   }
 
   get present (): boolean { return this.value !== undefined }
@@ -44,10 +47,15 @@ export class Place {
     return undefined
   }
 
+  /** Records a warning here. */
+  warn (reason: string): void {
+    if (this.warnings.length < maxProblems) this.warnings.push({ path: this.path, value: preview(this.value), reason })
+  }
+
   /** The place of a field; absent where this is not an object. */
   at (key: string): Place {
     const value = this.isRecord && Object.hasOwn(this.#record(), key) ? this.#record()[key] : undefined
-    return new Place(value, this.path === '' ? key : `${this.path}.${key}`, this.problems)
+    return new Place(value, this.path === '' ? key : `${this.path}.${key}`, this.problems, this.warnings)
   }
 
   /** Whether this is an object; refuses when not, and refuses each key that is not in `known`. */
@@ -65,7 +73,7 @@ export class Place {
     if (!Array.isArray(this.value)) { this.refuse('a list is expected'); return [] }
     if (this.value.length > most) { this.refuse(`at most ${most} items`); return [] }
     if (this.value.length < least) this.refuse(`at least ${least} ${least === 1 ? 'item' : 'items'}`)
-    return this.value.map((item, i) => new Place(item, `${this.path}[${i}]`, this.problems))
+    return this.value.map((item, i) => new Place(item, `${this.path}[${i}]`, this.problems, this.warnings))
   }
 
   /** A text that `whyNot` accepts. */
@@ -87,6 +95,13 @@ export class Place {
   /** The texts of a list; those that are refused are left out. */
   texts (whyNot?: (text: string) => string | undefined, limits?: { least?: number, most?: number }): string[] {
     return this.items(limits).map(item => item.text(whyNot)).filter(text => text !== undefined)
+  }
+
+  /** As `texts`, and refuses a text that stands there twice (`listType: set`). */
+  set (whyNot?: (text: string) => string | undefined, limits?: { least?: number, most?: number }): string[] {
+    const texts = this.texts(whyNot, limits)
+    if (new Set(texts).size < texts.length) this.refuse('each item may be there once')
+    return texts
   }
 
   #record (): Record<string, unknown> {

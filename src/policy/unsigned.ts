@@ -2,7 +2,7 @@
  * Selectors of peers that use a label which issuers do not sign: no peer ever shows it, so whether it holds is unknown.
  *
  * Unknown fails closed: an allow entry with it matches nobody, a deny entry matches as if the requirement held, and
- * a pass entry becomes such a deny. (Without this, `NotIn` and `DoesNotExist` would match everybody.) It is told as a
+ * a pass entry, or one that requires a mode, becomes such a deny. (Without this, `NotIn` and `DoesNotExist` would match everybody.) It is told as a
  * finding in any case. Subjects are matched on all labels of the local pod, so they are not touched.
  */
 
@@ -19,10 +19,10 @@ export function withoutUnsigned (policy: Policy, unsigned: readonly string[], fi
 function closeEntry (entry: PolicyEntry, unsigned: readonly string[], findings: Finding[]): PolicyEntry {
   const keys = keysOf(entry, unsigned)
   if (entry.peers === 'everyone' || keys.length === 0) return entry
+  const allow = entry.action === 'allow' && entry.mode === undefined
   for (const key of keys) {
-    findings.push({ ...entry.policy, path: entry.rule, reason: `selects peers by the label ${key}, which is not signed: ${entry.action === 'allow' ? 'it can never match' : 'it denies as if that label matched'}` })
+    findings.push({ ...entry.policy, path: entry.rule, reason: `selects peers by the label ${key}, which is not signed: ${allow ? 'it can never match' : 'it denies as if that label matched'}` })
   }
-  const allow = entry.action === 'allow'
   const peers = entry.peers.map(peer => closePeer(peer, unsigned, allow))
   return { ...entry, action: allow ? 'allow' : 'deny', peers }
 }

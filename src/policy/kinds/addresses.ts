@@ -27,8 +27,13 @@ export function readCidr (place: Place): Cidr | undefined {
   return parseCidr(text) ?? place.refuse('a CIDR is expected, e.g. 10.0.0.0/8 or fd00::/8')
 }
 
-/** Lower case, without the final dot. */
-export function readDomain (place: Place): DomainMatcher | undefined {
-  const text = place.text(whyNotDomain)
-  return text === undefined ? undefined : { kind: 'domain', pattern: text.toLowerCase().replace(/\.$/, '') }
+/** A list of CIDRs, each at most once. */
+export function readNetworks (place: Place, most: number): AddressMatcher[] {
+  place.set(undefined, { least: 1, most })
+  return place.items().filter(({ value }) => typeof value === 'string').map(readCidr).filter(cidr => cidr !== undefined).map(cidr => ({ kind: 'address', cidr, except: [] }))
+}
+
+/** A list of domain names, each at most once; in the matcher they are lower case and without the final dot. */
+export function readDomains (place: Place, most: number): DomainMatcher[] {
+  return place.set(whyNotDomain, { least: 1, most }).map(text => ({ kind: 'domain', pattern: text.toLowerCase().replace(/\.$/, '') }))
 }
