@@ -3,12 +3,13 @@
  *
  * Node writes to pipes synchronously, so a reader of our stdout that stops would stop every connection. Here the
  * lines wait in a bounded queue, one write is under way at a time (in libuv's pool), and what does not fit is
- * dropped and counted.
+ * dropped and counted. Pipes are opened anew without blocking: a write that hangs in the pool would keep even
+ * `process.exit` from ending. (A socket as stdout cannot be opened anew; there that risk stays.)
+ *
+ * The timers here are Node's own, not those of `Clock`: they must keep the process alive until the lines are out.
  */
 
-import { closeSync, openSync, write, writeSync } from 'node:fs'
-import { systemClock } from '../lib/clock.ts'
-import type { Clock } from '../lib/clock.ts'
+import { closeSync, constants, openSync, write, writeSync } from 'node:fs'
 
 /** Where lines go. `write` takes whole lines with their newline and returns at once. */
 export interface LineSink {
@@ -20,19 +21,18 @@ export interface LineSink {
 export interface SinkOptions {
   /** Most bytes that wait. @default 4 MiB */
   readonly mostBytes?: number
-  readonly clock?: Clock
 }
 
 /** One write carries at most so many characters, so that a drop after a failure loses little. */
 const batchCharacters = 64 * 1024
-/** How long after a failed write the next is tried. */
+/** How long after a failed write the next is tried, and after one that found the pipe full. */
 const retryMs = 200
+const pauseMs = 10
 
 /** A file (appended to, made readable by owner and group) or one of the standard streams as a sink. */
 export class FileSink implements LineSink {
   readonly #target: number | string
   readonly #mostBytes: number
-  readonly #clock: Clock
   readonly #idle: (() => void)[] = []
   #fd: number
   #queue: string[] = []
@@ -43,11 +43,10 @@ export class FileSink implements LineSink {
   #dropped = 0
 
   /** @param target a descriptor such as 1 or 2, or the path of a file. Throws what `open(2)` says. */
-  constructor (target: number | string, { mostBytes = 4 * 1024 * 1024, clock = systemClock }: SinkOptions = {}) {
+  constructor (target: number | string, { mostBytes = 4 * 1024 * 1024 }: SinkOptions = {}) {
     this.#target = target
-    this.#fd = typeof target === 'number' ? target : openSync(target, 'a', 0o640)
+    this.#fd = typeof target === 'number' ? openAnew(target) : openForLines(target)
     this.#mostBytes = mostBytes
-    this.#clock = clock
   }
 
   get dropped (): number { return this.#dropped }
@@ -71,12 +70,12 @@ export class FileSink implements LineSink {
   /** Resolves when everything is written, or after `deadlineMs`; later lines are dropped. */
   async close (deadlineMs = 1000): Promise<void> {
     const drained = new Promise<void>(resolve => { this.#idle.push(resolve) })
-    const timer = this.#clock.after(deadlineMs, () => { this.#settle() })
+    const timer = setTimeout(() => { this.#settle() }, deadlineMs)
     this.#pump()
     await drained
-    timer.cancel()
+    clearTimeout(timer)
     this.#closed = true
-    if (typeof this.#target === 'string' && !this.#busy) closeSync(this.#fd)
+    if (this.#fd !== this.#target && !this.#busy) closeSync(this.#fd)
   }
 
   /** Writes what waits at once, blocking; for the moment before a crash. */
@@ -115,7 +114,8 @@ export class FileSink implements LineSink {
   #retry (error: NodeJS.ErrnoException, bytes: Buffer, at: number): void {
     const again = error.code === 'EAGAIN'
     if (!again) this.#dropped += bytes.subarray(at).toString().split('\n').length - 1
-    this.#clock.after(again ? 10 : retryMs, () => { if (again) this.#send(bytes, at); else this.#next() })
+    if (this.#closed) return
+    setTimeout(() => { if (again) this.#send(bytes, at); else this.#next() }, again ? pauseMs : retryMs)
   }
 
   #next (): void {
@@ -127,7 +127,7 @@ export class FileSink implements LineSink {
     if (!this.#reopen || typeof this.#target !== 'string') return
     this.#reopen = false
     try {
-      const fresh = openSync(this.#target, 'a', 0o640)
+      const fresh = openForLines(this.#target)
       closeSync(this.#fd)
       this.#fd = fresh
     } catch { /* the old file is still there to write to */ }
@@ -135,5 +135,19 @@ export class FileSink implements LineSink {
 
   #settle (): void {
     for (const resolve of this.#idle.splice(0)) resolve()
+  }
+}
+
+/** A FIFO without a reader is an error (ENXIO) instead of a wait. */
+function openForLines (path: string): number {
+  return openSync(path, constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK, 0o640)
+}
+
+/** A descriptor of its own for what `fd` refers to, so that not blocking is our matter alone; `fd` where there is none to be had. */
+function openAnew (fd: number): number {
+  try {
+    return openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_APPEND | constants.O_NONBLOCK)
+  } catch {
+    return fd
   }
 }
