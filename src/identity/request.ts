@@ -23,23 +23,27 @@ const makeKeys = promisify(generateKeyPair)
  * Resolves with an SVID that peers with our trust would accept; rejects otherwise, and when `round` is aborted, even if the
  * issuer does not care. Aborts `round` itself after `timeoutMs`. The key never leaves this process and is used for one certificate only.
  */
-export async function requestSvid (identity: Identity, { issuer, trust, clock }: RotationParts, ttlMs: number, timeoutMs: number, round: AbortController): Promise<Svid> {
+export async function requestSvid (identity: Identity, parts: RotationParts, ttlMs: number, timeoutMs: number, round: AbortController): Promise<Svid> {
   const { signal } = round
   const aborted = Promise.withResolvers<never>()
   const onAbort = (): void => { aborted.reject(signal.reason) }
   signal.addEventListener('abort', onAbort)
-  const timer = clock.after(timeoutMs, () => { round.abort(new Error(`the issuer did not answer within ${timeoutMs} ms`)) })
+  const timer = parts.clock.after(timeoutMs, () => { round.abort(new Error(`the issuer did not answer within ${timeoutMs} ms`)) })
   try {
-    signal.throwIfAborted()
-    const keys = await makeKeys('ec', { namedCurve: 'P-256' })
-    const chain = await Promise.race([issuer.issue(identity, keys.publicKey, ttlMs, signal), aborted.promise])
-    const svid = svidFrom(chain, keys, trust.bundles(), clock.now())
-    mustBeOf(identity, svid)
-    return svid
+    return await Promise.race([obtain(identity, parts, ttlMs, signal), aborted.promise])
   } finally {
     timer.cancel()
     signal.removeEventListener('abort', onAbort)
   }
+}
+
+async function obtain (identity: Identity, { issuer, trust, clock }: RotationParts, ttlMs: number, signal: AbortSignal): Promise<Svid> {
+  const keys = await makeKeys('ec', { namedCurve: 'P-256' })
+  signal.throwIfAborted()
+  const chain = await issuer.issue(identity, keys.publicKey, ttlMs, signal)
+  const svid = svidFrom(chain, keys, trust.bundles(), clock.now())
+  mustBeOf(identity, svid)
+  return svid
 }
 
 /** The issuer may know labels better than we do; whose certificate it is it may not. */
