@@ -1,6 +1,7 @@
 /** Who a workload is and who may say so: certificates with signed attributes, their authority, their rotation, and whom we trust. */
 
 export { decodeAttributes, encodeAttributes, maxAttributesBytes } from './attributes.ts'
+export { certificateFile as rootFileName } from './authority-folder.ts'
 export { openAuthority } from './authority.ts'
 export { IdentityError } from './error.ts'
 export { SvidRotation } from './rotation.ts'

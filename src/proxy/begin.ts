@@ -4,6 +4,8 @@ import { HandshakeError } from '../handshake/index.ts'
 import { Deadline } from '../lib/deadline.ts'
 import { socketAddress } from '../model/address.ts'
 import type { Socket } from 'node:net'
+import type { Session } from '../handshake/index.ts'
+import type { Direction } from '../model/flow.ts'
 import type { FlowAddresses } from '../observe/index.ts'
 import type { LocalPod, NodeParts, Secured } from './pod.ts'
 
@@ -22,10 +24,33 @@ export function dialing (pod: LocalPod, { clock, timeouts }: NodeParts): Deadlin
   return new Deadline({ clock, ms: timeouts.connectMs, parent: pod.closing, reason: () => new DialTimeout(`no answer in ${timeouts.connectMs} ms`) })
 }
 
-/** The time that the agents may take to agree; ends with the pod, too. */
-export function agreeing (pod: LocalPod, { clock, timeouts }: NodeParts): Deadline {
+/** The time that the two ends have to agree, and a place among the pod's handshakes. Ends with the pod, too. */
+export interface Agreement extends Disposable {
+  readonly signal: AbortSignal
+}
+
+/** Throws LimitError when too many handshakes of the pod are under way. */
+export function agreeing (pod: LocalPod, { clock, timeouts }: NodeParts): Agreement {
+  const place = pod.handshakes.take()
   const reason = (): Error => new HandshakeError('handshake-timeout', `no agreement in ${timeouts.handshakeMs} ms`)
-  return new Deadline({ clock, ms: timeouts.handshakeMs, parent: pod.closing, reason })
+  const deadline = new Deadline({ clock, ms: timeouts.handshakeMs, parent: pod.closing, reason })
+  return { signal: deadline.signal, [Symbol.dispose]: () => { deadline[Symbol.dispose](); place[Symbol.dispose]() } }
+}
+
+/** Runs a handshake, and tells the metrics how long it took and how it ended. */
+export async function measured (direction: Direction, { clock, metrics }: NodeParts, handshake: () => Promise<Session>): Promise<Session> {
+  const from = clock.monotonic()
+  const ended = (result: string): void => { metrics.handshakeEnded(direction, result, (clock.monotonic() - from) / 1000) }
+  try {
+    const session = await handshake()
+    ended('ok')
+    return session
+  } catch (error) {
+    // The detail of 'peer-untrusted' is from the closed list of identity codes; no other detail is fit for a label.
+    if (error instanceof HandshakeError) ended(error.code === 'peer-untrusted' ? error.detail : error.code)
+    else ended('aborted')
+    throw error
+  }
 }
 
 /** Aborts a socket that leads nowhere; the application sees a reset. */

@@ -8,7 +8,7 @@
 import { secureInbound } from '../handshake/index.ts'
 import { SocketLeg } from '../relay/index.ts'
 import { authorize } from './authorize.ts'
-import { addressesOf, agreeing, dialing, dismiss, reset } from './begin.ts'
+import { addressesOf, agreeing, dialing, dismiss, measured, reset } from './begin.ts'
 import { forward, legOf } from './forward.ts'
 import { outcomeOfError, resetReasonOf } from './outcome-of.ts'
 import type { Socket } from 'node:net'
@@ -26,7 +26,7 @@ export async function serveInbound (client: Socket, pod: LocalPod, node: NodePar
     flow.arrivesAt(flow.addresses.originalDestination)
 
     using agreement = agreeing(pod, node)
-    const secured = await secureClient(client, flow, pod, agreement.signal)
+    const secured = await secureClient(client, flow, pod, node, agreement.signal)
     const theirs = await hearClient(secured, flow)
 
     const entry = ends.use(node.registry.admit(flow, pod, secured, flow.addresses.originalDestination))
@@ -51,12 +51,12 @@ export async function serveInbound (client: Socket, pod: LocalPod, node: NodePar
 }
 
 /** Proves the client, where an agent speaks for it; takes over `client`. */
-async function secureClient (client: Socket, flow: Flow, pod: LocalPod, signal: AbortSignal): Promise<Secured> {
+async function secureClient (client: Socket, flow: Flow, pod: LocalPod, node: NodeParts, signal: AbortSignal): Promise<Secured> {
   const ip = flow.addresses.client.ip
   if (!pod.agentSpeaks(client)) return { kind: 'plain', socket: client, peer: { kind: 'unverified', reason: 'no-agent', ip } }
   flow.modeIs('encrypt')
   flow.remote({ kind: 'unverified', reason: 'handshake-refused', ip })
-  const session = await secureInbound(client, pod.handshake, signal)
+  const session = await measured('inbound', node, () => secureInbound(client, pod.handshake, signal))
   flow.identifiedAs(session.flowId)
   return { kind: 'verified', session }
 }

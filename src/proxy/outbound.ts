@@ -8,7 +8,7 @@
 import { secureOutbound } from '../handshake/index.ts'
 import { SocketLeg } from '../relay/index.ts'
 import { authorize } from './authorize.ts'
-import { addressesOf, agreeing, dialing, dismiss, reset } from './begin.ts'
+import { addressesOf, agreeing, dialing, dismiss, measured, reset } from './begin.ts'
 import { forward, legOf } from './forward.ts'
 import { outcomeOfError } from './outcome-of.ts'
 import type { Socket } from 'node:net'
@@ -26,7 +26,7 @@ export async function serveOutbound (client: Socket, pod: LocalPod, node: NodePa
 
     const server = await dialServer(flow, pod, node)
     using agreement = agreeing(pod, node)
-    const secured = await secureServer(server, flow, pod, agreement.signal)
+    const secured = await secureServer(server, flow, pod, node, agreement.signal)
     const destination = await realDestination(secured, flow)
 
     const entry = ends.use(node.registry.admit(flow, pod, secured, destination))
@@ -56,12 +56,12 @@ async function dialServer (flow: Flow, pod: LocalPod, node: NodeParts): Promise<
 }
 
 /** Proves the server, where an agent answers for it; takes over `server`. */
-async function secureServer (server: Socket, flow: Flow, pod: LocalPod, signal: AbortSignal): Promise<Secured> {
+async function secureServer (server: Socket, flow: Flow, pod: LocalPod, node: NodeParts, signal: AbortSignal): Promise<Secured> {
   const ip = flow.addresses.originalDestination.ip
   if (!pod.agentAnswered(server)) return { kind: 'plain', socket: server, peer: { kind: 'unverified', reason: 'no-agent', ip } }
   flow.modeIs('encrypt')
   flow.remote({ kind: 'unverified', reason: 'handshake-refused', ip })
-  const session = await secureOutbound(server, pod.handshake, signal)
+  const session = await measured('outbound', node, () => secureOutbound(server, pod.handshake, signal))
   flow.identifiedAs(session.flowId)
   return { kind: 'verified', session }
 }

@@ -6,7 +6,7 @@ import type { Clock } from '../lib/clock.ts'
 import type { ClientAddress, OriginalDestination } from '../model/address.ts'
 import type { UnverifiedPeer } from '../model/peer.ts'
 import type { Identity } from '../model/workload.ts'
-import type { FlowRecorder } from '../observe/index.ts'
+import type { FlowRecorder, Metrics } from '../observe/index.ts'
 import type { PolicySet } from '../policy/index.ts'
 import type { Places } from './places.ts'
 import type { Registry } from './registry.ts'
@@ -16,7 +16,10 @@ export interface LocalPod {
   /** As of now: it changes with the pod's labels. */
   identity (): Identity
   readonly handshake: HandshakeParts
+  /** For connections. */
   readonly places: Places
+  /** For handshakes under way. */
+  readonly handshakes: Places
   /** Aborts, with a Revocation, when the pod goes away or the agent stops. */
   readonly closing: AbortSignal
   /** Dials where the pod dialled, from the pod's own address. Rejects with an error that has an errno `code`. */
@@ -43,6 +46,7 @@ export interface NodeParts {
   /** The policies as of now. */
   policies (): PolicySet
   readonly clock: Clock
+  readonly metrics: Pick<Metrics, 'handshakeEnded'>
   readonly timeouts: Timeouts
 }
 

@@ -1,0 +1,259 @@
+/**
+ * One local workload from the moment it is known until it is gone: rules in its namespace, a certificate, and its
+ * connections served.
+ *
+ * A namespace that fails is tried again, alone, for as long as the workload is known. From the first success on the
+ * rules stay in the namespace whatever happens to us; only `leave('disarm')` takes them away.
+ */
+
+import { statSync } from 'node:fs'
+import { SvidRotation } from '../identity/index.ts'
+import { backoffMs } from '../lib/backoff.ts'
+import { messageOf } from '../lib/error.ts'
+import { acceptOn, Places, serveInbound, serveOutbound } from '../proxy/index.ts'
+import { Revocation } from '../relay/index.ts'
+import type { Server, Socket } from 'node:net'
+import type { Capture, PodCapture } from '../capture/index.ts'
+import type { ClusterChange, Exclusions, LocalWorkload } from '../cluster/index.ts'
+import type { HandshakeParts } from '../handshake/index.ts'
+import type { RotationOptions, RotationParts, Svid } from '../identity/index.ts'
+import type { Timer } from '../lib/clock.ts'
+import type { ClientAddress, OriginalDestination } from '../model/address.ts'
+import type { Identity } from '../model/workload.ts'
+import type { Log, Metrics, Readiness } from '../observe/index.ts'
+import type { LocalPod, NodeParts } from '../proxy/index.ts'
+import type { Fd } from '../sys/index.ts'
+import type { Peering } from './peering.ts'
+
+export interface EnforcedPodParts {
+  readonly node: NodeParts
+  readonly capture: Capture
+  readonly peering: Peering
+  readonly identity: RotationParts
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly readiness: Readiness
+}
+
+export interface EnforcedPodOptions {
+  /** TLS groups. */
+  readonly groups: string
+  readonly rotation: RotationOptions
+  /** Most open connections. */
+  readonly connections: number
+  /** Most handshakes under way. */
+  readonly handshakes: number
+}
+
+export type WorkloadChange = ClusterChange & { readonly kind: 'workload-changed' }
+
+/** How often we look whether the namespace is still the one that we have armed, ms. */
+const lookMs = 1000
+
+export class EnforcedPod implements LocalPod {
+  readonly places: Places
+  readonly handshakes: Places
+  readonly handshake: HandshakeParts
+  readonly #parts: EnforcedPodParts
+  readonly #log: Log
+  readonly #svids: SvidRotation
+  readonly #closing = new AbortController()
+  #workload: LocalWorkload
+  #capture: PodCapture | undefined
+  #inode: bigint | undefined
+  #servers: Server[] = []
+  #timer: Timer | undefined
+  #attempt = 0
+  #arming: Promise<void> = Promise.resolve()
+
+  constructor (workload: LocalWorkload, options: EnforcedPodOptions, parts: EnforcedPodParts) {
+    this.#workload = workload
+    this.#parts = parts
+    this.#log = parts.log.child({ workload: workload.key })
+    this.places = new Places(options.connections)
+    this.handshakes = new Places(options.handshakes)
+    this.#svids = new SvidRotation(workload.identity, parts.identity, options.rotation)
+    this.handshake = { svids: this.#svids, trust: parts.identity.trust, clock: parts.node.clock, groups: options.groups }
+  }
+
+  get captured (): boolean { return this.#capture !== undefined }
+  get workload (): LocalWorkload { return this.#workload }
+  get closing (): AbortSignal { return this.#closing.signal }
+  /** End of the certificate; `undefined` without one. */
+  get notAfterMs (): number | undefined { return this.#svids.current()?.notAfterMs }
+
+  identity (): Identity { return this.#workload.identity }
+
+  /** Begins; readiness tells by name what is still awaited. */
+  start (): void {
+    const { readiness, metrics } = this.#parts
+    readiness.awaits(this.#named('certificate'), 'not issued yet')
+    readiness.awaits(this.#named('capture'), 'not armed yet')
+    this.#svids.onChange(svid => { this.#certified(svid) })
+    this.#svids.onFailure(error => {
+      metrics.certificateFailed()
+      this.#log.error('no certificate could be issued; it is tried again', { error })
+    })
+    this.#svids.start()
+    this.#arming = this.#arm()
+  }
+
+  /** The workload has other facts now. The caller judges its live connections again. */
+  change ({ workload, identity, exclusions }: WorkloadChange): void {
+    this.#workload = workload
+    if (identity) this.#svids.refresh(workload.identity)
+    if (exclusions) this.#arming = this.#arming.then(() => this.#exclude(workload.exclude))
+  }
+
+  /** Accepts nothing more: new connections are held by the rules. */
+  refuseNew (): void {
+    this.#timer?.cancel()
+    this.#stopListening()
+  }
+
+  /**
+   * Ends service: connections are closed with `why`. `disarm` takes the rules out of the namespace; `keep` leaves
+   * them, so that new connections are held until somebody serves them again.
+   */
+  async leave (rules: 'disarm' | 'keep', why: Revocation): Promise<void> {
+    this.#timer?.cancel()
+    this.#closing.abort(why)
+    this.#svids.stop()
+    this.#stopListening()
+    await this.#arming
+    this.#stopListening()
+    await this.#letGo(rules)
+    const { readiness, metrics } = this.#parts
+    for (const what of ['certificate', 'capture']) readiness.met(this.#named(what))
+    metrics.certificateForgotten(this.#workload.key)
+  }
+
+  async dialOut (client: ClientAddress, to: OriginalDestination, signal: AbortSignal): Promise<Socket> {
+    return await this.#held().dialOut(client.ip, to, { signal })
+  }
+
+  async dialPod (client: ClientAddress, to: OriginalDestination, signal: AbortSignal): Promise<Socket> {
+    return await this.#held().dialPod(client, to, { signal })
+  }
+
+  agentAnswered (server: Socket): boolean { return this.#parts.peering.agentAnswered(server) }
+  agentSpeaks (client: Socket): boolean { return this.#parts.peering.agentSpeaks(client) }
+
+  #named (what: string): string { return `${what} of ${this.#workload.key}` }
+
+  #held (): PodCapture {
+    if (this.#capture === undefined) throw new Revocation('workload-gone', 'the namespace is gone')
+    return this.#capture
+  }
+
+  #certified (svid: Svid | undefined): void {
+    const { readiness, metrics, node } = this.#parts
+    if (svid === undefined) { readiness.awaits(this.#named('certificate'), 'none that is valid'); return }
+    readiness.met(this.#named('certificate'))
+    metrics.certificateIssued(this.#workload.key, svid.notAfterMs)
+    node.registry.renew(this)
+  }
+
+  /** Arms once; a failure is told and tried again later. Never rejects. */
+  async #arm (): Promise<void> {
+    const { capture, readiness } = this.#parts
+    const { netns, key, exclude } = this.#workload
+    try {
+      const inode = inodeOf(netns)
+      this.#capture = await capture.arm({ netns, name: key, exclude: rangesOf(exclude) })
+      this.#inode = inode
+      await this.#svids.ready(this.closing) // connections wait in the listeners' queues until they can be proven
+      await this.#listen(this.#capture)
+      this.#attempt = 0
+      readiness.met(this.#named('capture'))
+      this.#log.info('workload is captured', { netns, excluded: describe(exclude) })
+      this.#next(lookMs, () => { this.#look() })
+    } catch (error) {
+      this.#retry(error)
+    }
+  }
+
+  #retry (error: unknown): void {
+    if (this.closing.aborted) return
+    this.#stopListening()
+    this.#capture?.release()
+    this.#capture = undefined
+    this.#parts.readiness.awaits(this.#named('capture'), messageOf(error))
+    this.#log[this.#attempt === 0 ? 'error' : 'debug']('workload cannot be captured; it is tried again', { error })
+    this.#next(backoffMs(this.#attempt++, { firstMs: 200, mostMs: 5000 }), () => { this.#arming = this.#arm() })
+  }
+
+  async #listen ({ listeners }: PodCapture): Promise<void> {
+    const { node } = this.#parts
+    const open = async (fds: readonly Fd[], serve: typeof serveInbound): Promise<void> => {
+      for (const fd of fds) {
+        this.#servers.push(await acceptOn(fd, {
+          serve: socket => { this.#serve(socket, serve, node) },
+          onError: error => { this.#log.error('a connection could not be accepted', { error }) },
+        }))
+      }
+    }
+    await open(listeners.inbound, serveInbound)
+    await open(listeners.outbound, serveOutbound)
+  }
+
+  #serve (socket: Socket, serve: typeof serveInbound, node: NodeParts): void {
+    // Dialled by the listener's own address: not captured, so there is no destination, and nobody to serve.
+    if (this.#capture?.originalDestination(socket) === undefined) socket.destroy()
+    else void serve(socket, this, node)
+  }
+
+  #stopListening (): void {
+    for (const server of this.#servers.splice(0)) server.close()
+  }
+
+  /** The namespace may be gone, or another one may stand under its name. */
+  #look (): void {
+    if (inodeOf(this.#workload.netns) === this.#inode) { this.#next(lookMs, () => { this.#look() }); return }
+    this.#log.warn('the namespace of the workload is gone')
+    this.#retry(new Error(`${this.#workload.netns} is gone`))
+  }
+
+  async #exclude (exclude: Exclusions): Promise<void> {
+    try {
+      await this.#capture?.exclude(rangesOf(exclude))
+      this.#log.warn('exclusions have changed', { excluded: describe(exclude) })
+    } catch (error) {
+      this.#log.error('exclusions could not be changed; the former ones stay', { error })
+    }
+  }
+
+  async #letGo (rules: 'disarm' | 'keep'): Promise<void> {
+    const capture = this.#capture
+    this.#capture = undefined
+    if (capture === undefined) return
+    if (rules === 'keep') { capture.release(); return }
+    try {
+      await capture.disarm()
+      this.#log.info('workload is let go')
+    } catch (error) {
+      capture.release()
+      this.#log.error('the rules could not be removed', { error })
+    }
+  }
+
+  #next (ms: number, task: () => void): void {
+    this.#timer?.cancel()
+    if (!this.closing.aborted) this.#timer = this.#parts.node.clock.after(ms, task)
+  }
+}
+
+/** Identity of a namespace: inode of the file that stands for it; `undefined` without one. */
+function inodeOf (netns: string): bigint | undefined {
+  return statSync(netns.startsWith('/') ? netns : `/run/netns/${netns}`, { bigint: true, throwIfNoEntry: false })?.ino
+}
+
+function rangesOf ({ inboundPorts, outboundPorts, cidrs }: Exclusions): Parameters<Capture['arm']>[0]['exclude'] {
+  const range = (port: number): { from: number, to: number } => ({ from: port, to: port })
+  return { inboundPorts: inboundPorts.map(range), outboundPorts: outboundPorts.map(range), cidrs }
+}
+
+/** For the log: every hole that somebody asked for. */
+function describe ({ inboundPorts, outboundPorts, cidrs }: Exclusions): object {
+  return { inboundPorts, outboundPorts, cidrs: cidrs.map(({ text }) => text) }
+}

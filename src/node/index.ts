@@ -1,0 +1,8 @@
+/** The workloads of this node, each from arming to leaving, under the policies of now. */
+
+export { Enforcer } from './enforcer.ts'
+export { declaredPeering, optionPeering } from './peering.ts'
+export { Policies } from './policies.ts'
+export type { EnforcedPod, EnforcedPodOptions } from './enforced-pod.ts'
+export type { EnforcerParts } from './enforcer.ts'
+export type { Peering } from './peering.ts'

@@ -1,0 +1,31 @@
+/** Whether an agent stands at the other end of a connection: told by the TCP option, or declared by lists. */
+
+import { descriptorOf, expectsAgent, peerAnswers, peerSpeaks } from '../capture/index.ts'
+import { ipFrom } from '../model/address.ts'
+import type { Socket } from 'node:net'
+import type { DeclaredPeers } from '../capture/index.ts'
+
+export interface Peering {
+  /** Of an outbound connection that is established. */
+  agentAnswered (server: Socket): boolean
+  /** Of an accepted inbound connection; asked once. */
+  agentSpeaks (client: Socket): boolean
+}
+
+/** By the option that the kernel has seen in SYN and SYN-ACK. */
+export const optionPeering: Peering = {
+  agentAnswered: server => ask(server, peerAnswers),
+  agentSpeaks: client => ask(client, peerSpeaks),
+}
+
+/** By lists of addresses. */
+export function declaredPeering (declared: DeclaredPeers): Peering {
+  const expects = ({ remoteAddress }: Socket): boolean => remoteAddress === undefined || expectsAgent(ipFrom(remoteAddress), declared)
+  return { agentAnswered: expects, agentSpeaks: expects }
+}
+
+/** A socket that is gone already has nothing to say. */
+function ask (socket: Socket, question: (fd: number) => boolean): boolean {
+  const fd = descriptorOf(socket)
+  return fd !== undefined && question(fd)
+}
