@@ -1,0 +1,95 @@
+/** The smallest agent: takes captured connections, dials on, and copies bytes. It judges nothing. */
+
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { socketAddress } from '../../src/model/address.ts'
+import { backlog, descriptorOf, noExclusions, peerAnswers, peerSpeaks } from '../../src/capture/index.ts'
+import type { Socket } from 'node:net'
+import type { Capture, Exclusions, PodCapture } from '../../src/capture/index.ts'
+import type { Place } from './world.ts'
+
+export class SmallAgent {
+  readonly pod: PodCapture
+  /** Local ports of the dials to the application. */
+  readonly podPorts = new Set<number>()
+  /** What was captured: `inbound|outbound client -> destination`. */
+  readonly seen: string[] = []
+  /** Inbound: did the SYN speak? */
+  readonly spoke: boolean[] = []
+  /** Outbound: did an agent answer? */
+  readonly answered: boolean[] = []
+  readonly #stops: (() => void)[] = []
+
+  private constructor (pod: PodCapture) {
+    this.pod = pod
+  }
+
+  static async start (capture: Capture, place: Place, exclude: Exclusions = noExclusions): Promise<SmallAgent> {
+    const agent = new SmallAgent(await capture.arm({ netns: place.name, name: place.name, exclude }))
+    const { inbound, outbound } = agent.pod.listeners
+    for (const fd of inbound) await agent.#accept(fd.release(), socket => agent.#serveInbound(socket))
+    for (const fd of outbound) await agent.#accept(fd.release(), socket => agent.#serveOutbound(socket))
+    return agent
+  }
+
+  /** Stops as a process that dies: listeners and connections are gone, rules stay. */
+  die (): void {
+    this.pod.release()
+    for (const stop of this.#stops) stop()
+  }
+
+  async disarm (): Promise<void> {
+    for (const stop of this.#stops) stop()
+    await this.pod.disarm()
+  }
+
+  async #accept (fd: number, serve: (socket: Socket) => Promise<void>): Promise<void> {
+    const sockets = new Set<Socket>()
+    const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, socket => {
+      sockets.add(socket)
+      socket.on('close', () => sockets.delete(socket))
+      socket.on('error', () => undefined)
+      serve(socket).catch(() => socket.resetAndDestroy())
+    })
+    server.listen({ fd, backlog })
+    await once(server, 'listening')
+    this.#stops.push(() => {
+      server.close()
+      for (const socket of sockets) socket.destroy()
+    })
+  }
+
+  async #serveInbound (socket: Socket): Promise<void> {
+    const fd = descriptorOf(socket)
+    if (fd !== undefined) this.spoke.push(peerSpeaks(fd))
+    const { client, to } = this.#ends('inbound', socket)
+    const app = await this.pod.dialPod(client, to)
+    this.podPorts.add(app.localPort ?? 0)
+    copy(socket, app)
+  }
+
+  async #serveOutbound (socket: Socket): Promise<void> {
+    const { client, to } = this.#ends('outbound', socket)
+    const wire = await this.pod.dialOut(client.ip, to)
+    const fd = descriptorOf(wire)
+    if (fd !== undefined) this.answered.push(peerAnswers(fd))
+    copy(socket, wire)
+  }
+
+  #ends (direction: string, socket: Socket) {
+    const to = this.pod.originalDestination(socket)
+    if (to === undefined || socket.remoteAddress === undefined || socket.remotePort === undefined) throw new Error('not captured')
+    const client = socketAddress(socket.remoteAddress, socket.remotePort)
+    this.seen.push(`${direction} ${client.ip.text} -> ${to.ip.text} ${to.port}`)
+    return { client, to }
+  }
+}
+
+/** Both directions, half-close and reset kept. */
+function copy (a: Socket, b: Socket): void {
+  for (const [from, to] of [[a, b], [b, a]] as const) {
+    from.on('error', () => to.resetAndDestroy())
+    from.on('close', failed => { if (failed) to.resetAndDestroy(); else if (!to.writableFinished) to.destroy() })
+    from.pipe(to)
+  }
+}
