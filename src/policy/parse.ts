@@ -5,6 +5,7 @@ import { readAccessPolicy } from './kinds/access-policy.ts'
 import { readAdminNetworkPolicy, readBaselineAdminNetworkPolicy } from './kinds/admin-network-policy.ts'
 import { readClusterNetworkPolicy } from './kinds/cluster-network-policy.ts'
 import { readNetworkPolicy } from './kinds/network-policy.ts'
+import { flatten } from './manifest-list.ts'
 import { formatRef } from './normal-form.ts'
 import { Place } from './reader.ts'
 import { withoutUnsigned } from './unsigned.ts'
@@ -50,9 +51,6 @@ export const policyKinds = {
   AccessPolicy: { group: 'liburna.io', version: 'v1alpha1', read: readAccessPolicy },
 } as const satisfies Record<string, Kind>
 
-/** `kind: List` may hold lists; deeper than this nobody writes. */
-const maxListDepth = 4
-
 /**
  * Reads every policy among `objects` (any JSON values; lists are opened). Never throws. The result does not depend
  * on the order of the objects. Two different objects of one name are both invalid: nobody can say which is meant.
@@ -81,15 +79,6 @@ interface ParsedObject {
   readonly warnings: readonly Problem[]
   /** The object as text, to tell equal from different ones. */
   readonly text: string
-}
-
-function flatten (objects: readonly unknown[], depth = 0): unknown[] {
-  return objects.flatMap(object => {
-    const place = new Place(object)
-    const kind = place.at('kind').value
-    const list = typeof kind === 'string' && kind.endsWith('List') ? place.at('items').value : undefined
-    return Array.isArray(list) && depth < maxListDepth ? flatten(list, depth + 1) : [object]
-  })
 }
 
 /** `undefined` for what is no policy. */

@@ -2,12 +2,14 @@
 
 import { nextChange } from './active-time.ts'
 import { decisionOf, withoutPolicy } from './decision.ts'
+import { explainWalk, othersOf } from './explain.ts'
 import { ask } from './match.ts'
 import { formatRef } from './normal-form.ts'
 import { SubjectIndex } from './subject-index.ts'
-import { viewOf } from './view.ts'
+import { comparePolicies, viewOf } from './view.ts'
 import type { Identity } from '../model/workload.ts'
 import type { PolicyDecision } from './decision.ts'
+import type { Explanation } from './explain.ts'
 import type { ClusterName } from './match.ts'
 import type { Policy, PolicyEntry, PolicyRef } from './normal-form.ts'
 import type { Question } from './question.ts'
@@ -25,7 +27,9 @@ export interface PolicySet {
   /** Grows with every change. */
   readonly revision: number
   decide (question: Question): PolicyDecision
-  /** The policies that have this workload as their subject, in the order of the tiers. */
+  /** The same decision, with the walk that led to it. */
+  explain (question: Question): Explanation
+  /** The policies that have this workload as their subject, sorted as within a tier. */
   selecting (subject: Identity): readonly Policy[]
   /** The first moment after `nowMs` at which an answer may change by time alone, in ms; `Infinity` when never. */
   nextChangeMs (nowMs: number): number
@@ -66,13 +70,19 @@ export class PolicyStore implements PolicySet {
   }
 
   decide (question: Question): PolicyDecision {
-    if (question.facts?.subjectOnHostNetwork === true) return withoutPolicy('default allow: the pod is in its node\'s network and no policy\'s subject')
-    if (this.#isElsewhere(question.subject)) return withoutPolicy('default allow: the pod is of another cluster, whose policies are not here')
-    return decisionOf(this.viewOf(question.subject)[question.direction], ask(question, this.#sameness))
+    const why = this.#whyNoSubject(question)
+    return why === undefined ? decisionOf(this.#viewOf(question.subject)[question.direction], ask(question, this.#sameness)) : withoutPolicy(`default allow: ${why}`)
+  }
+
+  explain (question: Question): Explanation {
+    const decision = this.decide(question)
+    if (this.#whyNoSubject(question) !== undefined) return { decision, steps: [], isolatedBy: [], observedSteps: [], others: [] }
+    const walked = explainWalk(decision, this.#viewOf(question.subject)[question.direction], ask(question, this.#sameness))
+    return { ...walked, others: othersOf(this.policies.toSorted(comparePolicies), question.subject) }
   }
 
   selecting (subject: Identity): readonly Policy[] {
-    return this.#index.selecting(subject)
+    return this.#index.selecting(subject).sort(comparePolicies)
   }
 
   nextChangeMs (nowMs: number): number {
@@ -84,7 +94,7 @@ export class PolicyStore implements PolicySet {
   }
 
   /** What the policies that select `subject` come to; remembered for as long as nothing changes. */
-  viewOf (subject: Identity): SubjectView {
+  #viewOf (subject: Identity): SubjectView {
     const known = this.#views.get(subject)
     if (known !== undefined) return known
     const view = viewOf(this.#index.selecting(subject))
@@ -92,9 +102,11 @@ export class PolicyStore implements PolicySet {
     return view
   }
 
-  #isElsewhere ({ spiffeId, attributes }: Identity): boolean {
+  #whyNoSubject ({ facts, subject: { spiffeId, attributes } }: Question): string | undefined {
     const home = this.#home
-    return home !== undefined && (home.trustDomain !== spiffeId.trustDomain || home.cluster !== attributes.cluster)
+    if (facts?.subjectOnHostNetwork === true) return 'the pod is in its node\'s network, so no policy has it as its subject'
+    if (home !== undefined && (home.trustDomain !== spiffeId.trustDomain || home.cluster !== attributes.cluster)) return 'the pod is of another cluster, whose policies are not here'
+    return undefined
   }
 
   #put (policy: Policy): void {
