@@ -1,0 +1,41 @@
+/** The command line with everything real behind it. */
+
+import { readFileSync } from 'node:fs'
+import { doctorReport } from './doctor.ts'
+import { runCli } from './program.ts'
+import type { ExitCode } from './exit-code.ts'
+import type { CliParts } from './program.ts'
+
+/** Runs the command line; the result is the exit code of the process. */
+export function main (argv: readonly string[]): Promise<ExitCode> {
+  return runCli(argv, realParts(versionOfPackage()))
+}
+
+/**
+ * What touches the kernel is imported only by the commands that need it: `--help`, `--version` and `config check`
+ * work on any machine.
+ */
+function realParts (version: string): CliParts {
+  return {
+    version,
+    async startAgent (config) {
+      const { startAgent } = await import('../app.ts')
+      return startAgent(config, { version })
+    },
+    disarm: async () => ({ ok: false, text: 'not yet\n' }),
+    async doctor () {
+      const { feature, featureNames } = await import('../sys/index.ts')
+      return doctorReport(featureNames.map(feature))
+    },
+    signals: process,
+    exit: code => process.exit(code),
+    print: text => { process.stdout.write(text) },
+    printError: text => { process.stderr.write(text) },
+  }
+}
+
+/** package.json lies beside `src` and beside `dist`. */
+function versionOfPackage (): string {
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string } // our own file
+  return version
+}
