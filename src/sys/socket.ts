@@ -11,7 +11,7 @@ import { decodeSockaddr, encodeSockaddr, familyNumber } from './sockaddr.ts'
 import { SysError } from './error.ts'
 import { Fd } from './fd.ts'
 import { call, libc } from './libc.ts'
-import { options, setOption, setPortRange } from './sockopt.ts'
+import { options, setDevice, setOption, setPortRange } from './sockopt.ts'
 import type { IpAddress, IpFamily, SocketAddress } from '../model/address.ts'
 
 const SOCK_STREAM = 1
@@ -34,6 +34,8 @@ export interface DialerOptions {
   readonly family: IpFamily
   /** SO_MARK, set before the first packet. @default 0 */
   readonly mark?: number
+  /** Use only this interface (SO_BINDTODEVICE), whatever the routes say. @default any */
+  readonly device?: string
   readonly bind?: {
     readonly ip: IpAddress
     /**
@@ -81,8 +83,9 @@ export function openListener ({ backlog = 4096, ...rest }: ListenerOptions & { r
 }
 
 /** A socket ready to connect. Throws `SysError`. */
-export function openDialer ({ family, mark = 0, bind }: DialerOptions): Fd {
+export function openDialer ({ family, mark = 0, device, bind }: DialerOptions): Fd {
   return openSocket(family, mark, fd => {
+    if (device !== undefined) setDevice(fd, device)
     if (bind !== undefined) prepareBound(fd, bind)
   })
 }

@@ -18,6 +18,7 @@ const SOL_IPV6 = 41
 export const options = {
   reuseAddress: { name: 'SO_REUSEADDR', level: SOL_SOCKET, number: 2 },
   linger: { name: 'SO_LINGER', level: SOL_SOCKET, number: 13 },
+  device: { name: 'SO_BINDTODEVICE', level: SOL_SOCKET, number: 25 },
   mark: { name: 'SO_MARK', level: SOL_SOCKET, number: 36 },
   transparent4: { name: 'IP_TRANSPARENT', level: SOL_IP, number: 19 },
   bindAddressNoPort: { name: 'IP_BIND_ADDRESS_NO_PORT', level: SOL_IP, number: 24 },
@@ -64,6 +65,11 @@ export function resetOnClose (fd: number): void {
   const linger = new Uint8Array(8) // struct linger { int on; int seconds }
   linger[0] = 1
   setBytes(fd, options.linger, linger)
+}
+
+/** Ties the socket to an interface by name. */
+export function setDevice (fd: number, name: string): void {
+  setBytes(fd, options.device, Buffer.from(`${name}\0`))
 }
 
 /** Ports that the kernel may choose from for this socket (Linux 6.3). */

@@ -48,7 +48,6 @@ export class SmallAgent {
     const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, socket => {
       sockets.add(socket)
       socket.on('close', () => sockets.delete(socket))
-      socket.on('error', () => undefined)
       serve(socket).catch(() => socket.resetAndDestroy())
     })
     server.listen({ fd, backlog })

@@ -8,8 +8,10 @@ import { once } from 'node:events'
 import { createServer, Socket } from 'node:net'
 import { promisify } from 'node:util'
 import { ipFrom, socketAddress } from '../../src/model/address.ts'
+import { parseCidr } from '../../src/model/cidr.ts'
 import { localAddressOf, Netns, openDialer, openListener } from '../../src/sys/index.ts'
 import type { Server, SocketConstructorOpts } from 'node:net'
+import type { Cidr } from '../../src/model/cidr.ts'
 import type { IpFamily } from '../../src/model/address.ts'
 
 const run = promisify(execFile)
@@ -26,6 +28,7 @@ export class Place {
   readonly name: string
   readonly netns: Netns
   readonly #servers: Server[] = []
+  readonly #sockets = new Set<Socket>()
 
   constructor (name: string) {
     this.name = name
@@ -43,7 +46,7 @@ export class Place {
     const address = localAddressOf(fd.number)
     const remotes: string[] = []
     const server = createServer({ allowHalfOpen: true }, socket => {
-      socket.on('error', () => undefined)
+      this.#keep(socket)
       remotes.push(`${socket.remoteAddress ?? ''} ${socket.remotePort ?? ''}`)
       serve(socket)
     })
@@ -54,12 +57,13 @@ export class Place {
   }
 
   /** Connects as an application does; resolves when connected. Rejects with Node's error, or ETIMEDOUT after `withinMs`. */
-  dial (host: string, port: number, { from, withinMs = 10_000 }: { readonly from?: readonly [string, number], readonly withinMs?: number } = {}): Promise<Socket> {
+  dial (host: string, port: number, { from, device, withinMs = 10_000 }: DialWith = {}): Promise<Socket> {
     const family: IpFamily = host.includes(':') ? 6 : 4
     const bind = from === undefined ? {} : { bind: { ip: ipFrom(from[0]), port: from[1] } }
-    const fd = this.netns.run(() => openDialer({ family, ...bind }))
+    const fd = this.netns.run(() => openDialer({ family, ...bind, ...device === undefined ? {} : { device } }))
     return new Promise((resolve, reject) => {
       const socket = new Socket({ fd: fd.release(), manualStart: true, allowHalfOpen: true } as SocketConstructorOpts) // not in the types
+      this.#keep(socket)
       const timer = setTimeout(() => { socket.destroy(Object.assign(new Error('not in time'), { code: 'ETIMEDOUT' })) }, withinMs)
       socket.once('error', error => { clearTimeout(timer); reject(error) })
       socket.connect({ host, port }, () => { clearTimeout(timer); resolve(socket) })
@@ -68,8 +72,23 @@ export class Place {
 
   close (): void {
     for (const server of this.#servers) server.close()
+    for (const socket of this.#sockets) socket.destroy()
     this.netns.close()
   }
+
+  /** Tests break connections on purpose; what matters they ask for. */
+  #keep (socket: Socket): void {
+    this.#sockets.add(socket)
+    socket.on('error', () => undefined)
+    socket.on('close', () => this.#sockets.delete(socket))
+  }
+}
+
+export interface DialWith {
+  readonly from?: readonly [address: string, port: number]
+  /** SO_BINDTODEVICE. */
+  readonly device?: string
+  readonly withinMs?: number
 }
 
 export interface AppServer {
@@ -126,4 +145,10 @@ export function ending (socket: Socket): Promise<string> {
     socket.once('end', () => { resolve('end') })
     socket.resume()
   })
+}
+
+export function cidrOf (text: string): Cidr {
+  const cidr = parseCidr(text)
+  if (cidr === undefined) throw new TypeError(text)
+  return cidr
 }
