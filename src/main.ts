@@ -16,7 +16,7 @@ const leastMajor = 24
 const forwarded = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGQUIT'] as const
 
 if (Number.parseInt(process.versions.node, 10) >= leastMajor) {
-  const { main } = await import('./cli/main.ts')
+  const { main } = await import('./cli/index.ts')
   process.exitCode = await main(process.argv.slice(2))
   // What a library left open must not keep a finished command alive.
   setTimeout(() => { process.exit() }, 1000).unref()

@@ -1,6 +1,7 @@
 /** The commands of `liburna`. */
 
 export { exitCodeOf, exitCodes } from './exit-code.ts'
+export { main } from './main.ts'
 export { runCli } from './program.ts'
 export { settingsMarkdown } from './settings-text.ts'
 export type { ExitCode } from './exit-code.ts'

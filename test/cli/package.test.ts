@@ -1,0 +1,41 @@
+/** The tarball, installed into an empty folder, gives a working command, whatever Node the machine has. */
+
+import { spawnSync } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { settingLines } from '../../src/config.ts'
+import { TestFolder } from '../fixtures/folder.ts'
+
+const project = fileURLToPath(new URL('../..', import.meta.url))
+/** Not what `npm test` has put before it: the machine's own. */
+const env = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', HOME: homedir() }
+
+function run (cwd: string, command: string, ...args: string[]): { status: number | null, stdout: string, stderr: string } {
+  return spawnSync(command, args, { cwd, env, encoding: 'utf8', maxBuffer: 64 * 1024 * 1024 })
+}
+
+t.test('npm pack, npm install, liburna', async t => {
+  using folder = new TestFolder()
+  const packed = run(project, 'npm', 'pack', '--silent', '--pack-destination', folder.path)
+  t.equal(packed.status, 0, packed.stderr)
+  const [tarball = ''] = readdirSync(folder.path)
+  t.match(tarball, /^liburna-\d+\.\d+\.\d+\.tgz$/)
+
+  const files = run(folder.path, 'tar', '-tzf', tarball).stdout.trim().split('\n').map(name => name.replace('package/', ''))
+  t.same(files.filter(name => !/^(?:dist\/.*\.js|package\.json|README\.md|LICENSE)$/.test(name)), [], 'nothing else is in it')
+  t.ok(files.includes('dist/main.js'))
+
+  folder.write('package.json', '{"private": true}')
+  const installed = run(folder.path, 'npm', 'install', '--no-audit', '--no-fund', '--prefer-offline', `./${tarball}`)
+  t.equal(installed.status, 0, installed.stderr)
+
+  const { version } = JSON.parse(readFileSync(`${project}/package.json`, 'utf8')) as { version: string } // our own file
+  t.match(run(folder.path, './node_modules/.bin/liburna', '--version'), { status: 0, stdout: `${version}\n`, stderr: '' })
+  const help = run(folder.path, './node_modules/.bin/liburna', 'config', '--help')
+  t.equal(help.status, 0)
+  for (const { name } of settingLines()) t.ok(help.stdout.includes(`  ${name} `), name)
+  t.match(run(folder.path, './node_modules/.bin/liburna', 'run', '--config', 'none.yaml'), { status: 2, stderr: /none\.yaml: cannot be read/ }, 'the exit code comes through')
+  t.match(run(folder.path, './node_modules/.bin/liburna', 'doctor').stdout, /netns/, 'what is compiled can reach the kernel')
+})
