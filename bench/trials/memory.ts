@@ -1,0 +1,71 @@
+/** Resident memory of what moves the bytes: fresh, and with idle connections that have carried one request each. */
+
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { BenchError } from '../error.ts'
+import { httpPort } from '../servers.ts'
+import type { ChildProcessByStdio } from 'node:child_process'
+import type { Readable, Writable } from 'node:stream'
+import type { Measured, Subject, Trial, TrialOptions } from './trial.ts'
+
+const holder = fileURLToPath(new URL('hold.ts', import.meta.url))
+/** How long memory is left to settle before it is read, ms. */
+const settleMs = 2000
+
+export const memory: Trial = {
+  name: 'memory',
+  about: 'resident memory of one agent, idle and for each idle connection; the larger of the two nodes',
+  figures: ['memory-idle', 'memory-connection'],
+  when: 'once',
+  run: measure,
+}
+
+async function measure (subject: Subject, { idleConnections }: TrialOptions): Promise<Measured> {
+  if (subject.path.proxies.length === 0) return { sample: {}, doubts: [] }
+  await settle()
+  const idle = await residentBytes(subject)
+  const child = hold(subject, idleConnections)
+  try {
+    const open = await held(child)
+    await settle()
+    const loaded = await residentBytes(subject)
+    const grown = loaded.map((bytes, i) => (bytes - (idle[i] ?? 0)) / open)
+    return {
+      sample: { 'memory-idle': Math.max(...idle) / 1e6, 'memory-connection': Math.max(...grown) / 1024 },
+      doubts: open === idleConnections ? [] : [`${open} of ${idleConnections} connections opened`],
+      details: { connections: open, idleBytes: idle, loadedBytes: loaded },
+    }
+  } finally {
+    child.stdin.end()
+    await once(child, 'exit')
+  }
+}
+
+function hold ({ pair, path }: Subject, count: number): ChildProcessByStdio<Writable, Readable, null> {
+  const { host, port } = path.dial(httpPort)
+  return spawn(...pair.commandLine('a', process.execPath, [holder, host, `${port}`, `${count}`]), { stdio: ['pipe', 'pipe', 'inherit'] })
+}
+
+async function held (child: ChildProcessByStdio<Writable, Readable, null>): Promise<number> {
+  for await (const line of createInterface(child.stdout)) {
+    const open = Number(line)
+    if (open > 0) return open
+    break
+  }
+  throw new BenchError('no connection could be held', { code: 'trial-failed' })
+}
+
+/** VmRSS of each proxy. */
+async function residentBytes ({ path }: Subject): Promise<number[]> {
+  return Promise.all(path.proxies.map(async ({ pid }) => {
+    const status = await readFile(`/proc/${pid}/status`, 'utf8')
+    return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1]) * 1024
+  }))
+}
+
+async function settle (): Promise<void> {
+  await new Promise(resolve => setTimeout(resolve, settleMs))
+}

@@ -1,0 +1,34 @@
+/** All ways from client to server that can be measured. */
+
+import { BenchError } from '../error.ts'
+import { direct } from './direct.ts'
+import { haproxyResumed, haproxySplice, haproxyTls } from './haproxy.ts'
+import { liburna, liburnaX25519 } from './liburna.ts'
+import type { Variant } from './variant.ts'
+
+export { liburnaVariant } from './liburna.ts'
+export type { LiburnaSettings } from './liburna.ts'
+export type { Dial, Path, Variant } from './variant.ts'
+
+/** In the order of the table. */
+export const variants: readonly Variant[] = [direct, liburna, liburnaX25519, haproxyTls, haproxyResumed, haproxySplice]
+
+/** Peers whose programs do not come from Debian: made when they are asked for. */
+export const peerNames: readonly { readonly name: string, readonly about: string }[] = []
+
+/**
+ * Those named by `only`, or the usual ones; and the `peers`, as `NAME` or `NAME=PATH`. In the order of the table.
+ * Throws BenchError 'option-invalid'.
+ */
+export function choose (only: readonly string[], peers: readonly string[]): Variant[] {
+  for (const name of only) find(name)
+  const chosen = only.length > 0 ? variants.filter(({ name }) => only.includes(name)) : variants.filter(({ usual }) => usual)
+  return [...new Set([...chosen, ...peers.map(find)])]
+}
+
+function find (name: string): Variant {
+  const variant = variants.find(variant => variant.name === name)
+  if (variant !== undefined) return variant
+  const known = [...variants, ...peerNames].map(({ name }) => name)
+  throw new BenchError(`${name} is neither a variant nor a trial; known variants: ${known.join(', ')}`, { code: 'option-invalid' })
+}

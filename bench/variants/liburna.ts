@@ -1,0 +1,80 @@
+/** liburna: an agent for each node, both capturing transparently, as `liburna run` starts them. */
+
+import { mkdir, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { stringify } from 'yaml'
+import { eventually } from '../../test/fixtures/eventually.ts'
+import { allowEgress, allowIngress } from '../../test/fixtures/lab/policies.ts'
+import { BenchError } from '../error.ts'
+import { addressOf } from '../pair.ts'
+import type { Daemon } from '../../test/fixtures/lab/daemon.ts'
+import type { Pair, Side } from '../pair.ts'
+import type { Variant } from './variant.ts'
+
+const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
+const podOf = { a: 'client', b: 'server' } as const
+const readyWithinMs = 20_000
+
+/** More of node.yaml, with settings that have a dot in their name as nested maps. */
+export type LiburnaSettings = Readonly<Record<string, unknown>>
+
+export interface LiburnaOptions {
+  readonly settings?: LiburnaSettings
+  /** Of Node, before the program; `%side%` is replaced. */
+  readonly nodeFlags?: readonly string[]
+}
+
+/** A variant of the agent. Its records go to /dev/null: made and written as always, and no disk fills up. */
+export function liburnaVariant (name: string, about: string, usual: boolean, options: LiburnaOptions = {}): Variant {
+  return {
+    name, about, usual, needs: ['nft'],
+    open: async pair => {
+      const authority = join(pair.site.folder, pair.netns('a'), 'authority')
+      const proxies = await Promise.all((['a', 'b'] as const).map(async side => startAgent(pair, side, authority, options)))
+      return { dial: port => ({ host: addressOf.b, port }), proxies }
+    },
+  }
+}
+
+export const liburna = liburnaVariant('liburna', 'liburna on both nodes, mode encrypt: mutual TLS 1.3, post-quantum key exchange, a full handshake for each connection', true)
+export const liburnaX25519 = liburnaVariant('liburna-x25519', 'as liburna, with the key exchange of the others', false, { settings: { handshake: { groups: 'X25519' } } })
+
+async function startAgent (pair: Pair, side: Side, authority: string, { settings = {}, nodeFlags = [] }: LiburnaOptions): Promise<Daemon> {
+  const folder = join(pair.site.folder, pair.netns(side))
+  await mkdir(join(folder, 'policies'), { recursive: true })
+  await writeFile(join(folder, 'policies', 'bench.yaml'), side === 'a'
+    ? allowEgress('client-to-server', { of: { app: 'client' }, with: { app: 'server' }, namespace: 'bench' })
+    : allowIngress('server-from-client', { of: { app: 'server' }, with: { app: 'client' }, namespace: 'bench' }))
+  const adminPort = await freePort()
+  await writeFile(join(folder, 'node.yaml'), stringify({
+    node: `node-${side}`, cluster: 'bench', trustDomain: 'bench.example', authority, policies: './policies',
+    admin: { listen: `127.0.0.1:${adminPort}` }, log: { level: 'warn' }, records: { path: '/dev/null' }, shutdown: { timeout: '200ms' },
+    workloads: [{ netns: pair.netns(side), namespace: 'bench', name: podOf[side], serviceAccount: podOf[side], labels: { app: podOf[side] } }],
+    ...settings,
+  }))
+  const args = [...nodeFlags.map(flag => flag.replaceAll('%side%', side)), main, 'run', '--config', join(folder, 'node.yaml')]
+  const daemon = pair.start({ command: process.execPath, args, side, place: 'outside' })
+  await ready(daemon, `http://127.0.0.1:${adminPort}/readyz`)
+  return daemon
+}
+
+async function ready (daemon: Daemon, url: string): Promise<void> {
+  const outcome = await eventually(async () => {
+    if (!daemon.running) return 'ended'
+    return (await fetch(url, { signal: AbortSignal.timeout(2000) })).ok && 'ready'
+  }, readyWithinMs).catch((error: unknown) => {
+    throw new BenchError(`the agent is not ready: ${daemon.output}`, { code: 'variant-failed', cause: error })
+  })
+  if (outcome === 'ended') throw new BenchError(`the agent ended: ${daemon.output}`, { code: 'variant-failed' })
+}
+
+async function freePort (): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve, reject) => { server.once('error', reject).listen(0, '127.0.0.1', resolve) })
+  const address = server.address()
+  await new Promise(resolve => { server.close(resolve) })
+  if (address === null || typeof address === 'string') throw new BenchError('a TCP server has an address', { code: 'variant-failed' })
+  return address.port
+}
