@@ -1,0 +1,47 @@
+# The agent in an image: Debian slim, the Node of the package, nftables and iproute2. Nothing of the machine is needed
+# but a Linux kernel (liburna doctor tells what it lacks).
+#
+#   docker build -t liburna .
+#   docker build --build-arg BASE=registry.example/debian:13-slim -t liburna .
+
+ARG BASE=debian:13-slim
+
+FROM ${BASE} AS build
+# npm and whatever Node Debian has: only to install; everything runs with the Node of the package.
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends npm ca-certificates \
+ && rm -rf /var/lib/apt/lists/*
+WORKDIR /build
+COPY package.json package-lock.json ./
+RUN npm ci --no-audit --no-fund --loglevel=error
+COPY tsconfig.json README.md LICENSE ./
+COPY src ./src
+# --omit=dev afterwards, so that what is copied below is what runs.
+RUN PATH=/build/node_modules/.bin:$PATH npm run prepack \
+ && npm prune --omit=dev --no-audit --no-fund --loglevel=error
+
+FROM ${BASE}
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="liburna" \
+      org.opencontainers.image.description="Node-level data-plane enforcer: pod identity in the connection's own handshake, policy by labels" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends nftables iproute2 ca-certificates \
+ && rm -rf /var/lib/apt/lists/*
+WORKDIR /app
+COPY --from=build /build/package.json /build/LICENSE /build/README.md ./
+COPY --from=build /build/node_modules ./node_modules
+COPY --from=build /build/dist ./dist
+ENV PATH=/app/node_modules/.bin:$PATH NODE_ENV=production
+# Network namespaces, nftables, BPF and transparent sockets need root with CAP_NET_ADMIN, CAP_SYS_ADMIN and CAP_BPF.
+USER 0:0
+# Alive is enough here; whether it is ready is for /readyz. The port is that of the default admin.listen.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
+  CMD ["node", "-e", "fetch('http://127.0.0.1:9901/healthz').then(r => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
+# The agent flushes its records and lets connections finish when asked to stop.
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["node", "/app/dist/main.js"]
+CMD ["run", "--config", "/etc/liburna/node.yaml"]
