@@ -3,7 +3,7 @@
 import { matchesPeer } from './match.ts'
 import { showRef } from './normal-form.ts'
 import { walk } from './walk.ts'
-import type { Decision, Observation, RuleName } from '../model/verdict.ts'
+import type { Action, Decision, Observation, RuleName } from '../model/verdict.ts'
 import type { Asked } from './match.ts'
 import type { OnChange, PolicyEntry, RequiredMode } from './normal-form.ts'
 import type { DirectionView, Layers } from './view.ts'
@@ -15,6 +15,10 @@ export interface Miss {
   readonly why: string
 }
 
+/**
+ * `reason` and `nearest` are made when they are read, so a decision is an object with getters: do not spread it.
+ * `JSON.stringify` gives all of it but `entry`.
+ */
 export interface PolicyDecision extends Decision {
   /** Where in the order it was decided. */
   readonly place: Place
@@ -34,18 +38,45 @@ const maxMisses = 3
 const maxSearched = 256
 
 export function decisionOf (view: DirectionView, asked: Asked): PolicyDecision {
-  const verdict = walk(view.enforced, asked)
-  let misses: readonly Miss[] | undefined
-  const nearest = (): readonly Miss[] => misses ??= nearestOf(view.enforced, asked)
-  return {
-    action: verdict.action,
-    decidedBy: ruleOf(verdict),
-    get reason () { return reasonOf(verdict, view.enforced, asked, nearest) },
-    observed: view.observed === undefined ? undefined : observationOf(walk(view.observed, asked)),
-    place: verdict.place,
-    entry: verdict.entry,
-    requiredMode: verdict.requiredMode,
-    get nearest () { return nearest() },
+  return new WalkedDecision(walk(view.enforced, asked), view, asked)
+}
+
+/** A class, because an object literal with getters costs fifty times as much. */
+class WalkedDecision implements PolicyDecision {
+  readonly action: Action
+  readonly decidedBy: RuleName
+  readonly observed: Observation | undefined
+  readonly place: Place
+  readonly entry: PolicyEntry | undefined
+  readonly requiredMode: RequiredMode | undefined
+  readonly #verdict: Verdict
+  readonly #layers: Layers
+  readonly #asked: Asked
+  #nearest: readonly Miss[] | undefined
+
+  constructor (verdict: Verdict, view: DirectionView, asked: Asked) {
+    this.action = verdict.action
+    this.decidedBy = ruleOf(verdict)
+    this.observed = view.observed === undefined ? undefined : observationOf(walk(view.observed, asked))
+    this.place = verdict.place
+    this.entry = verdict.entry
+    this.requiredMode = verdict.requiredMode
+    this.#verdict = verdict
+    this.#layers = view.enforced
+    this.#asked = asked
+  }
+
+  get nearest (): readonly Miss[] {
+    return this.#nearest ??= nearestOf(this.#layers, this.#asked)
+  }
+
+  get reason (): string {
+    return reasonOf(this.#verdict, this.#layers, this.#asked, () => this.nearest)
+  }
+
+  toJSON (): unknown {
+    const { action, decidedBy, reason, observed, place, requiredMode, nearest } = this
+    return { action, decidedBy, reason, observed, place, requiredMode, nearest }
   }
 }
 

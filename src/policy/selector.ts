@@ -78,7 +78,7 @@ export function selects (selector: Selector, labels: Labels, of: string, trace?:
 }
 
 function holds ({ key, operator, values }: Requirement, labels: Labels): boolean {
-  const value = Object.hasOwn(labels, key) ? labels[key] : undefined
+  const value = valueOf(labels, key)
   switch (operator) {
     case 'in': return value !== undefined && values.includes(value)
     case 'not-in': return value === undefined || !values.includes(value)
@@ -91,13 +91,23 @@ function holds ({ key, operator, values }: Requirement, labels: Labels): boolean
   }
 }
 
+/**
+ * The value of a label. What an object inherits (`constructor`, `toString`) is no text, so asking the type tells it
+ * from a label of that name, at a third of the cost of asking for an own property.
+ */
+function valueOf (labels: Labels, key: string): string | undefined {
+  const value: unknown = labels[key]
+  return typeof value === 'string' ? value : undefined
+}
+
 /** What `Gt` and `Lt` compare: 64-bit integers there, any here, but not longer than a label value. */
 export function isInteger (text: string): boolean {
   return /^[+-]?\d{1,63}$/.test(text)
 }
 
 function shown (key: string, labels: Labels): string {
-  return Object.hasOwn(labels, key) ? `it is ${JSON.stringify(labels[key])}` : 'there is none'
+  const value = valueOf(labels, key)
+  return value === undefined ? 'there is none' : `it is ${JSON.stringify(value)}`
 }
 
 /** `app in (web,api)`, `!app`, `app=web`: as kubectl writes it. */

@@ -11,6 +11,10 @@ export interface Layers {
   readonly isolatedBy: readonly Policy[]
   /** Allow entries of AccessPolicies, then of NetworkPolicies. */
   readonly allows: readonly PolicyEntry[]
+  /** Those of `allows` that can match a proven peer whose address is not known: not those about addresses, nodes and names alone. */
+  readonly provenAllows: readonly PolicyEntry[]
+  /** Those of `allows` that can match an unverified peer: not those about workloads alone. */
+  readonly unprovenAllows: readonly PolicyEntry[]
   readonly baseline: readonly PolicyEntry[]
   /** Entries that require a mode. */
   readonly modes: readonly PolicyEntry[]
@@ -66,11 +70,14 @@ function layersOf (policies: readonly Policy[], direction: PolicyDirection, obse
   const entries = (tier: Policy['tier']): PolicyEntry[] => taking.filter(policy => policy.tier === tier)
     .flatMap(policy => policy.entries).filter(entry => entry.direction === direction && (observing || !entry.observe))
   const access = entries('access')
+  const allows = [...access.filter(entry => entry.action === 'allow'), ...entries('network')]
   return {
     admin: entries('admin'),
     denies: access.filter(entry => entry.action === 'deny'),
     isolatedBy: taking.filter(policy => policy.isolates.includes(direction)),
-    allows: [...access.filter(entry => entry.action === 'allow'), ...entries('network')],
+    allows,
+    provenAllows: allows.filter(({ peers }) => peers === 'everyone' || peers.some(({ kind }) => kind === 'workload')),
+    unprovenAllows: allows.filter(({ peers }) => peers === 'everyone' || peers.some(({ kind }) => kind !== 'workload')),
     baseline: entries('baseline'),
     modes: access.filter(entry => entry.mode !== undefined),
     policies: taking.length,

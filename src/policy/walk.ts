@@ -58,11 +58,18 @@ function byFirst (place: Place, entries: readonly PolicyEntry[], asked: Asked, s
 }
 
 /** An isolated subject takes only what some policy allows; one that is not isolated is left to the next tier. */
-function byIsolation ({ isolatedBy, allows }: Layers, asked: Asked, sink?: Sink): Verdict | undefined {
+function byIsolation (layers: Layers, asked: Asked, sink?: Sink): Verdict | undefined {
+  const { isolatedBy } = layers
   if (isolatedBy.length === 0) return undefined
-  const entry = firstMatch('network', allows, asked, sink)
+  const entry = firstMatch('network', sink === undefined ? possible(layers, asked) : layers.allows, asked, sink)
   if (entry === undefined) return { action: 'deny', place: 'network', entry, isolatedBy, requiredMode: undefined }
   return { action: 'allow', place: entry.policy.kind === 'AccessPolicy' ? 'access' : 'network', entry, isolatedBy: [], requiredMode: undefined }
+}
+
+/** Leaves out entries that are only about another kind of peer; with a sink all are asked, to tell why they do not match. */
+function possible (layers: Layers, { proven, address }: Asked): readonly PolicyEntry[] {
+  if (proven === undefined) return layers.unprovenAllows
+  return address === undefined ? layers.provenAllows : layers.allows
 }
 
 function firstMatch (place: Place, entries: readonly PolicyEntry[], asked: Asked, sink?: Sink): PolicyEntry | undefined {
