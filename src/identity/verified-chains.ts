@@ -13,7 +13,7 @@ export interface VerifiedChain {
 }
 
 /** Peers of one agent in one certificate lifetime. A chain takes a few kilobytes. */
-const maxChains = 4096
+export const maxChains = 4096
 
 /**
  * Least recently used goes first. Kept per `TrustBundles` object, which never changes: new trust starts with nothing

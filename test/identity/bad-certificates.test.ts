@@ -14,7 +14,7 @@ t.test('a good certificate of each trusted domain is accepted', async t => {
 for (const { name, code, svid } of cases) {
   t.test(`refused as ${code}: ${name}`, async t => {
     const first = verifyChain(svid.certificates, trust, nowMs)
-    t.match(first, { ok: false, code })
+    t.equal(first.ok ? 'accepted' : first.code, code)
     t.same(verifyChain(svid.certificates, trust, nowMs), first, 'and again in the same words')
   })
 }

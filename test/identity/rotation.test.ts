@@ -264,4 +264,6 @@ t.test('stopped while the issuer works, its answer is not taken', async t => {
   await new Promise(resolve => setImmediate(resolve))
   t.equal(it.rotation.current(), undefined)
   t.same(it.told, [])
+  t.equal(it.clock.waiting, 0, 'and there is no other try')
+  t.equal(it.rotation.state().failures, 0)
 })

@@ -8,7 +8,7 @@ import { badCertificates } from '../fixtures/bad-certificates.ts'
 import { identityOf } from '../fixtures/authority.ts'
 import type { AddressInfo } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import type { Svid } from '../../src/identity/index.ts'
+import type { Svid, VerifyResult } from '../../src/identity/index.ts'
 
 const { trust, east, cases } = badCertificates()
 const client = east.certificateFor(identityOf({ name: 'client' }))
@@ -40,6 +40,10 @@ async function shake (server: Svid, other: Svid): Promise<readonly [readonly Uin
   }
 }
 
+function codeOf (verdict: VerifyResult): string {
+  return verdict.ok ? 'accepted' : verdict.code
+}
+
 function pem ({ privateKey }: Svid): string {
   return privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
 }
@@ -53,9 +57,9 @@ t.test('good certificates are accepted both ways', async t => {
 for (const { name, code, svid } of cases.filter(({ presentable }) => presentable)) {
   t.test(`shown by either end and refused as ${code}: ${name}`, async t => {
     const [ofServer] = await shake(svid, client)
-    t.match(verifyChain(ofServer, trust, Date.now()), { ok: false, code }, 'of a server')
+    t.equal(codeOf(verifyChain(ofServer, trust, Date.now())), code, 'of a server')
     const [, ofClient] = await shake(client, svid)
-    t.match(verifyChain(ofClient, trust, Date.now()), { ok: false, code }, 'of a client')
+    t.equal(codeOf(verifyChain(ofClient, trust, Date.now())), code, 'of a client')
   })
 }
 

@@ -5,6 +5,7 @@ import { put } from '../fixtures/bad-certificates.ts'
 import { extendedKeyUsage } from '../../src/identity/templates.ts'
 import { oids } from '../../src/identity/oid.ts'
 import { identityOf, TestAuthority } from '../fixtures/authority.ts'
+import type { Signer } from '../fixtures/authority.ts'
 
 const nowMs = Date.UTC(2026, 10, 23, 12)
 const east = new TestAuthority({ nowMs })
@@ -42,6 +43,14 @@ t.test('up to two intermediates, with or without the root behind them', async t 
     t.match(verifyChain(certificates, trust, nowMs), { ok: true }, `${certificates.length} certificates`)
     t.match(verifyChain([...certificates, root], trust, nowMs), { ok: true }, 'and the root')
   }
+})
+
+t.test('no more than two, even when every authority allows any number', async t => {
+  const open = new TestAuthority({ nowMs, pathLength: undefined })
+  const second = open.intermediate('second', { signer: open.intermediate('first') })
+  const chainUnder = (signer: Signer): readonly Uint8Array[] => open.certificateFor(identity, { signer }).certificates
+  t.match(verifyChain(chainUnder(second), open.trust(), nowMs), { ok: true })
+  t.match(verifyChain(chainUnder(open.intermediate('third', { signer: second })), open.trust(), nowMs), { code: 'bad-path' })
 })
 
 t.test('an intermediate for both sides, and one that does not name itself', async t => {
