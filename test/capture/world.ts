@@ -3,10 +3,12 @@
  * of `small-agent.ts`. Everything is removed when the world is disposed of, also after a failed test.
  */
 
-import { execFile } from 'node:child_process'
+import { execFile, execFileSync } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync, readdirSync } from 'node:fs'
 import { createServer, Socket } from 'node:net'
 import { promisify } from 'node:util'
+import { eventually } from '../fixtures/eventually.ts'
 import { ipFrom, socketAddress } from '../../src/model/address.ts'
 import { parseCidr } from '../../src/model/cidr.ts'
 import { localAddressOf, Netns, openDialer, openListener } from '../../src/sys/index.ts'
@@ -16,6 +18,15 @@ import type { IpFamily } from '../../src/model/address.ts'
 
 const run = promisify(execFile)
 let count = 0
+removeStale()
+
+/** What test processes that were killed left behind. */
+function removeStale (): void {
+  for (const name of existsSync('/run/netns') ? readdirSync('/run/netns') : []) {
+    const pid = /^lbc(\d+)x/.exec(name)?.[1]
+    if (pid !== undefined && !existsSync(`/proc/${pid}`)) execFileSync('ip', ['netns', 'del', name])
+  }
+}
 
 /** Runs a command line of plain words. */
 export async function sh (line: string): Promise<string> {
@@ -70,6 +81,18 @@ export class Place {
     })
   }
 
+  /**
+   * Counts the packets that `match` describes where they are delivered to sockets of this namespace (`input`) or
+   * arrive (`prerouting`, before any rules of ours). Resolves with a function that tells the count.
+   */
+  async count (hook: 'input' | 'prerouting', match: string): Promise<() => Promise<number>> {
+    const table = `count${count++}`
+    await this.sh(`nft add table inet ${table}`)
+    await this.sh(`nft add chain inet ${table} c { type filter hook ${hook} priority -400; }`)
+    await this.sh(`nft add rule inet ${table} c ${match} counter`)
+    return async () => Number(/packets (\d+)/.exec(await this.sh(`nft list table inet ${table}`))?.[1])
+  }
+
   close (): void {
     for (const server of this.#servers) server.close()
     for (const socket of this.#sockets) socket.destroy()
@@ -115,10 +138,14 @@ export class World implements AsyncDisposable {
   async join (one: Place, a: readonly string[], other: Place, b: readonly string[]): Promise<void> {
     const name = `e${count++}`
     await sh(`ip link add ${name} netns ${one.name} type veth peer name ${name} netns ${other.name}`)
-    for (const [place, addresses] of [[one, a], [other, b]] as const) {
+    const ends = [[one, a], [other, b]] as const
+    for (const [place, addresses] of ends) {
+      await place.sh(`ip link set ${name} addrgenmode none`) // no link-local address that comes later by itself
       for (const address of addresses) await place.sh(`ip addr add ${address} dev ${name}${address.includes(':') ? ' nodad' : ''}`)
       await place.sh(`ip link set ${name} up`)
+      await place.sh(`sysctl -qw net.ipv4.neigh.${name}.mcast_solicit=1`) // one second to "nobody has the address", not three
     }
+    for (const [place] of ends) await eventually(async () => (await place.sh(`ip -o link show ${name}`)).includes('state UP'))
   }
 
   async [Symbol.asyncDispose] (): Promise<void> {
@@ -151,4 +178,29 @@ export function cidrOf (text: string): Cidr {
   const cidr = parseCidr(text)
   if (cidr === undefined) throw new TypeError(text)
   return cidr
+}
+
+export const greet = (socket: Socket): void => { socket.end(`hello ${socket.remoteAddress ?? ''}`) }
+export const hold = (socket: Socket): void => { socket.write('held') }
+/** Long enough for two SYNs (the second after one second), short enough to wait for. */
+export const heldMs = 1200
+
+/** A pod and something outside, on one wire. */
+export async function wire (world: World): Promise<{ pod: Place, outside: Place }> {
+  const [pod, outside] = [await world.place(), await world.place()]
+  await world.join(pod, ['10.9.0.1/24', 'fd00::1/64'], outside, ['10.9.0.2/24', 'fd00::2/64'])
+  return { pod, outside }
+}
+
+/** The error code of a dial, or `connected`. */
+export async function fails (dial: Promise<Socket>): Promise<string> {
+  return dial.then(socket => { socket.destroy(); return 'connected' }, (error: NodeJS.ErrnoException) => error.code ?? 'error')
+}
+
+/** All that capture may change in a namespace. */
+export async function stateOf (place: Place): Promise<string[]> {
+  return Promise.all([
+    'nft list ruleset', 'ip -4 rule', 'ip -6 rule', 'ip -4 route show table all', 'ip -6 route show table all', 'ip -o link',
+    'sysctl -a --pattern ^net\\.ipv[46]\\.(tcp_|fwmark_|ip_|conf\\.(all|default|lo)\\.)',
+  ].map(line => place.sh(line)))
 }
