@@ -61,8 +61,10 @@ export class FrameChannel {
       const { reason, detail } = decodeReset(frame.payload)
       throw new HandshakeError('handshake-failed', `peer-reset ${reason} ${detail}`.trim())
     }
+    // A peer that does not trust us denies at once, in place of its greeting.
     if (frame.type === FrameType.verdict && type === FrameType.greeting) {
-      throw new HandshakeError('refused-by-peer', decodeVerdict(frame.payload).reason)
+      const { accepted, reason } = decodeVerdict(frame.payload)
+      if (!accepted) throw new HandshakeError('refused-by-peer', reason)
     }
     if (frame.type !== type) throw new HandshakeError('protocol-error', `frame of type ${frame.type} where ${type} is due`)
     return frame.payload
