@@ -29,13 +29,15 @@ export const selectsNothing: Selector = [{ key: '', operator: 'in', values: [] }
 
 const operators = { In: 'in', NotIn: 'not-in', Exists: 'exists', DoesNotExist: 'absent', StartsWith: 'prefix' } as const satisfies Record<string, Operator>
 const standardNames = ['In', 'NotIn', 'Exists', 'DoesNotExist'] as const
+/** As the schema of AccessPolicy says, which must bound what its rules cost the API server. */
+const maxExpressions = 20
 const allNames = [...standardNames, 'StartsWith'] as const
 
 /** Reads a present `metav1.LabelSelector`; `prefixes` also allows `StartsWith`. Requirements are sorted by key. */
 export function readSelector (place: Place, { prefixes = false }: { prefixes?: boolean } = {}): Selector {
   place.record(['matchLabels', 'matchExpressions'])
   const labels = readMatchLabels(place.at('matchLabels'))
-  const expressions = place.at('matchExpressions').items().map(item => readExpression(item, prefixes))
+  const expressions = place.at('matchExpressions').items(prefixes ? { most: maxExpressions } : {}).map(item => readExpression(item, prefixes))
   return [...labels, ...expressions.filter(one => one !== undefined)].sort((a, b) => a.key < b.key ? -1 : a.key > b.key ? 1 : 0)
 }
 

@@ -7,13 +7,15 @@ import { readDomains, readIpBlock } from './addresses.ts'
 import type { PeerMatcher, PolicyDirection, PolicyEntry, SpiffePattern, WorkloadMatcher } from '../normal-form.ts'
 import type { Place } from '../reader.ts'
 
+/** Peers of a rule, and items of each list in a peer. */
+const maxPeers = 50
 const maxItems = 100
 const workloadFields = ['podSelector', 'namespaceSelector', 'namespaces', 'serviceAccounts', 'spiffeIds', 'clusters', 'trustDomains', 'images']
 
 /** Absent means everyone, also the unverified; an empty list is refused, because it is not clear what it means. */
 export function readPeers (place: Place, direction: PolicyDirection, action: PolicyEntry['action']): PolicyEntry['peers'] {
   if (!place.present) return 'everyone'
-  return place.items({ least: 1, most: maxItems }).flatMap(item => readPeer(item, direction, action))
+  return place.items({ least: 1, most: maxPeers }).flatMap(item => readPeer(item, direction, action))
 }
 
 function readPeer (place: Place, direction: PolicyDirection, action: PolicyEntry['action']): PeerMatcher[] {
