@@ -11,6 +11,7 @@ export const textBounds = {
   labelKey: 317, labelValue: 255, portName: 63, image: 255,
 } as const
 
+/** A text of the attributes that has a bound. */
 export type TextField = keyof typeof textBounds
 
 /** Most entries of a list, by field. */
@@ -29,6 +30,7 @@ export function compareText (a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b))
 }
 
+/** By name, then protocol, then number. */
 export function comparePorts (a: NamedPort, b: NamedPort): number {
   return compareText(a.name, b.name) || protocols.indexOf(a.protocol) - protocols.indexOf(b.protocol) || a.port - b.port
 }

@@ -6,6 +6,7 @@ import type { Labels } from '../model/labels.ts'
 import type { NamedPort, Owner } from '../model/workload.ts'
 import type { TextField } from './attribute-fields.ts'
 
+/** Collects the bytes in order; every method checks what it is given. Used once. */
 export class AttributeWriter {
   readonly #chunks: Uint8Array[] = []
 

@@ -11,12 +11,15 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { IdentityError } from './error.ts'
 import { codeOf, messageOf } from '../lib/error.ts'
 
+/** The content of both files, as text. */
 export interface AuthorityFiles {
   readonly keyPem: string
   readonly certificatePem: string
 }
 
+/** PKCS#8 in PEM, mode 0600. */
 export const keyFile = 'root.key'
+/** The root in PEM, mode 0644: what others copy to trust this authority. */
 export const certificateFile = 'root.pem'
 
 const maxFileBytes = 64 * 1024

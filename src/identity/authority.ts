@@ -21,6 +21,7 @@ import type { AuthorityFiles } from './authority-folder.ts'
 import type { Issuer } from './issuer.ts'
 import type { TrustRoot } from './trust.ts'
 
+/** Settings of an authority. */
 export interface AuthorityOptions {
   readonly trustDomain: string
   readonly clock: Clock
@@ -65,6 +66,7 @@ export function newAuthorityFiles (trustDomain: string, nowMs: number): Authorit
   return { keyPem: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(), certificatePem: new X509Certificate(der).toString() }
 }
 
+/** Signs certificates of one trust domain. Nothing of it prints the key. */
 export class Authority implements Issuer {
   readonly #key: KeyObject
   readonly #options: AuthorityOptions

@@ -7,12 +7,14 @@ import { derTime } from './time.ts'
 import type { KeyObject } from 'node:crypto'
 import type { Der } from './der.ts'
 
+/** One extension, its value already encoded. */
 export interface Extension {
   readonly oid: string
   readonly critical: boolean
   readonly content: Uint8Array
 }
 
+/** The fields of a TBSCertificate. */
 export interface CertificateTemplate {
   /** Content of the INTEGER. @default 128 random bits */
   readonly serial?: Uint8Array
@@ -28,6 +30,7 @@ export interface CertificateTemplate {
 /** How a certificate is signed. Our own are all `ecdsaSha256`; the tests need others, too. */
 export interface SignatureScheme { readonly oid: string, readonly digest: string }
 
+/** ECDSA with SHA-256 (RFC 5758, 3.2). */
 export const ecdsaSha256: SignatureScheme = { oid: oids.ecdsaWithSha256, digest: 'sha256' }
 
 /** The name of somebody who has none: the ID is in the alternative names, and nothing else can be mistaken for it. */
@@ -61,6 +64,7 @@ export function keyIdOf (key: KeyObject): Uint8Array {
   return createHash('sha256').update(keyBitsOf(key)).digest().subarray(0, 20)
 }
 
+/** A BIT STRING; the last `unusedBits` bits of `bytes` do not count. */
 export function bitString (bytes: Uint8Array, unusedBits = 0): Der {
   return der(tags.bitString, Buffer.concat([Uint8Array.of(unusedBits), bytes]))
 }

@@ -12,6 +12,7 @@ import { decodeOid, encodeOid } from './oid.ts'
 
 const { asn1 } = forge
 
+/** One value, decoded: forge's tree. */
 export type Der = forge.asn1.Asn1
 
 /** Identifier octets: class, constructed bit and type in one byte. */
@@ -42,10 +43,12 @@ export function parseDer (bytes: Uint8Array): Der {
   return node
 }
 
+/** The bytes of a value. */
 export function encodeDer (node: Der): Uint8Array {
   return bytesOf(asn1.toDer(node).getBytes())
 }
 
+/** The identifier octet, to be compared with `tags` and `contextTag`. */
 export function tagOf (node: Der): number {
   return node.tagClass | (node.constructed ? 0x20 : 0) | node.type
 }
@@ -56,11 +59,13 @@ export function contentOf (node: Der, tag: number): Uint8Array {
   return bytesOf(node.value)
 }
 
+/** The values inside a constructed value. */
 export function childrenOf (node: Der, tag: number = tags.sequence): readonly Der[] {
   if (tagOf(node) !== tag || typeof node.value === 'string') throw unexpected(tag, node)
   return node.value
 }
 
+/** Dotted. */
 export function readOid (node: Der): string {
   return decodeOid(contentOf(node, tags.oid))
 }
@@ -108,18 +113,22 @@ export class DerFields {
   }
 }
 
+/** A value from its content or its children. */
 export function der (tag: number, value: Uint8Array | readonly Der[]): Der {
   return asn1.create(tag & 0xc0, tag & 0x1f, (tag & 0x20) !== 0, value instanceof Uint8Array ? binaryOf(value) : [...value])
 }
 
+/** A SEQUENCE of the given values. */
 export function derSequence (...fields: readonly Der[]): Der {
   return der(tags.sequence, fields)
 }
 
+/** An OBJECT IDENTIFIER from its dotted form. */
 export function derOid (dotted: string): Der {
   return der(tags.oid, encodeOid(dotted))
 }
 
+/** A string or time; the caller answers for the characters that its type allows. */
 export function derText (tag: number, text: string): Der {
   return der(tag, Buffer.from(text, 'utf8'))
 }

@@ -24,6 +24,7 @@ export type OwnErrorCode =
   | 'bad-trust'        // a file of trusted roots is not usable
   | 'bad-request'      // asked to sign what no certificate may say
 
+/** All of them. */
 export type IdentityErrorCode = ChainErrorCode | OwnErrorCode
 
 /** The only error that this folder throws on purpose; never holds key material. */

@@ -10,6 +10,7 @@ const keyUsages = [
   'digitalSignature', 'nonRepudiation', 'keyEncipherment', 'dataEncipherment', 'keyAgreement', 'keyCertSign', 'cRLSign', 'encipherOnly', 'decipherOnly',
 ] as const
 
+/** What a key may be used for. */
 export type KeyUsage = typeof keyUsages[number]
 
 /** What the extensions say. An absent one is an empty list, `false` or `undefined`. */

@@ -2,6 +2,7 @@
 
 import { IdentityError } from './error.ts'
 
+/** Dotted, by name. */
 export const oids = {
   ecdsaWithSha256: '1.2.840.10045.4.3.2',
   ecdsaWithSha384: '1.2.840.10045.4.3.3',

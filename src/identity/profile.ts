@@ -44,6 +44,7 @@ export function trustDomainOf ({ uris }: Certificate): string | undefined {
   return isTrustDomain(domain) ? domain : undefined
 }
 
+/** Whether keys of this kind are certified and believed: ECDSA on P-256 or P-384. */
 export function isAllowedKey (key: KeyObject): boolean {
   return key.asymmetricKeyType === 'ec' && curves.includes(key.asymmetricKeyDetails?.namedCurve)
 }

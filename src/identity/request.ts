@@ -11,6 +11,7 @@ import type { Issuer } from './issuer.ts'
 import type { Svid } from './svid.ts'
 import type { TrustSource } from './trust.ts'
 
+/** What a rotation needs of others. */
 export interface RotationParts {
   readonly issuer: Issuer
   readonly trust: TrustSource

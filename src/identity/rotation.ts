@@ -21,6 +21,7 @@ import type { Identity } from '../model/workload.ts'
 import type { RotationParts } from './request.ts'
 import type { Svid, SvidSource } from './svid.ts'
 
+/** Settings of a rotation. */
 export interface RotationOptions {
   /** Lifetime asked for, ms. @default 3600000 */
   readonly ttlMs?: number

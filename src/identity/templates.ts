@@ -30,6 +30,7 @@ export function authorityExtensions (trustDomain: string, keyId: Uint8Array, aut
   ]
 }
 
+/** RFC 5280, 4.2.1.9; critical. */
 export function basicConstraints ({ ca, pathLength }: { readonly ca: boolean, readonly pathLength?: number | undefined }): Extension {
   const fields: Der[] = []
   if (ca) fields.push(der(tags.boolean, Uint8Array.of(0xff)))
@@ -40,12 +41,14 @@ export function basicConstraints ({ ca, pathLength }: { readonly ca: boolean, re
 /** Bits from the left of the first byte; `unused` are those below the last one that is set (DER of a named bit list). */
 const usageBits = { digitalSignature: 0x80, keyCertSign: 0x04, cRLSign: 0x02 } as const
 
+/** RFC 5280, 4.2.1.3. */
 export function keyUsage (usages: readonly (keyof typeof usageBits)[], critical = true): Extension {
   const byte = usages.reduce((bits, usage) => bits | usageBits[usage], 0)
   const unused = 31 - Math.clz32(byte & -byte)
   return extension(oids.keyUsage, critical, bitString(Uint8Array.of(byte), unused))
 }
 
+/** RFC 5280, 4.2.1.12; OIDs of purposes. */
 export function extendedKeyUsage (purposes: readonly string[]): Extension {
   return extension(oids.extendedKeyUsage, false, derSequence(...purposes.map(derOid)))
 }
@@ -55,10 +58,12 @@ export function alternativeNames (uris: readonly string[], critical: boolean): E
   return extension(oids.subjectAltName, critical, derSequence(...uris.map(uri => derText(contextTag(6, 'primitive'), uri))))
 }
 
+/** RFC 5280, 4.2.1.2. */
 export function subjectKeyId (keyId: Uint8Array): Extension {
   return extension(oids.subjectKeyId, false, der(tags.octetString, keyId))
 }
 
+/** RFC 5280, 4.2.1.1; by key id only. */
 export function authorityKey (keyId: Uint8Array): Extension {
   return extension(oids.authorityKeyId, false, derSequence(der(contextTag(0, 'primitive'), keyId)))
 }

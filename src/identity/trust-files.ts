@@ -9,6 +9,7 @@ import type { Clock } from '../lib/clock.ts'
 import type { Unsubscribe } from '../lib/emitter.ts'
 import type { TrustRoot, TrustSource } from './trust.ts'
 
+/** The roots of some files. */
 export interface LoadedBundle {
   readonly bundles: TrustBundles
   /** For the log: roots that are not valid now. They are kept, since clocks get set right; nothing verifies with them until then. */
@@ -32,6 +33,7 @@ export function loadBundle (files: readonly string[], nowMs: number): LoadedBund
   return { bundles: new TrustBundles(loaded.map(({ root }) => root)), warnings }
 }
 
+/** Trust in the roots of a list of files that does not change, while their content may. */
 export class FileTrust implements TrustSource {
   readonly #files: readonly string[]
   readonly #clock: Clock

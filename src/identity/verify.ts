@@ -6,11 +6,11 @@
  */
 
 import { decodeAttributes, maxAttributesBytes } from './attributes.ts'
-import { VerifiedChains } from './verified-chains.ts'
 import { parseCertificate } from './certificate.ts'
 import { IdentityError } from './error.ts'
 import { findPath, maxIntermediates } from './path.ts'
 import { checkLeaf } from './profile.ts'
+import { VerifiedChains } from './verified-chains.ts'
 import { namespaceNameLabel } from '../model/labels.ts'
 import type { SpiffeId } from '../model/spiffe-id.ts'
 import type { Identity, WorkloadAttributes } from '../model/workload.ts'
@@ -19,11 +19,13 @@ import type { ChainErrorCode } from './error.ts'
 import type { TrustBundles } from './trust.ts'
 import type { VerifiedChain } from './verified-chains.ts'
 
+/** Bounds of a verification. */
 export interface VerifyOptions {
   /** Largest attributes extension, bytes. @default 16384 */
   readonly maxAttributesBytes?: number
 }
 
+/** The chain proves this identity. */
 export interface AcceptedChain {
   readonly ok: true
   readonly identity: Identity
@@ -31,6 +33,7 @@ export interface AcceptedChain {
   readonly notAfterMs: number
 }
 
+/** The chain proves nothing, and why. */
 export interface RefusedChain {
   readonly ok: false
   readonly code: ChainErrorCode
@@ -38,6 +41,7 @@ export interface RefusedChain {
   readonly message: string
 }
 
+/** The verdict on a chain. */
 export type VerifyResult = AcceptedChain | RefusedChain
 
 /** Room in a certificate besides the attributes. */
