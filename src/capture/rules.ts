@@ -14,13 +14,14 @@
  *
  * Why it is so, beyond the picture:
  * - No NAT and no connection tracking. The kernel carries our marks: an application socket inherits the mark of the
- *   SYN that made it (net.ipv4.tcp_fwmark_accept), a reset that of the packet it answers (fwmark_reflect).
+ *   packet that made it (net.ipv4.tcp_fwmark_accept; the SYN, or with SYN cookies the ACK after it), a reset that of
+ *   the packet it answers (fwmark_reflect). So whatever of ours arrives at the application arrives as CAPTURE.
  * - A SYN is given to a listener and never to an old connection. TPROXY by itself hands a SYN to one of our sockets
  *   in TIME_WAIT when no listener is there (nf_tproxy_handle_time_wait4), and TCP then looks for a listener anew and
  *   finds the application's. Hence the question `socket mark` behind each TPROXY: only a live socket of ours has it.
  * - What TPROXY does not claim belongs to a socket of the application. From the wire that is an injection (or a
  *   connection from before we came): refused by a reset that goes out as EXEMPT.
- * - CAPTURE never leaves by another interface than `lo`. That happens when the route is missing, or when the
+ * - CAPTURE and POD never leave by another interface than `lo`. It would happen when the route is missing, or when the
  *   application ties its socket to an interface (SO_BINDTODEVICE), which overrides policy routing.
  */
 
@@ -68,7 +69,7 @@ export function describeRules ({ inbound, outbound, exclude, note }: RuleSpec): 
       'iif != "lo" meta l4proto tcp goto from_wire',
     ]),
     ...chain('from_inside', undefined, [
-      `${is(marks.pod)} ${isSyn} ${set(marks.capture)} accept`, // for the application's socket to inherit
+      `${is(marks.pod)} ${set(marks.capture)} accept`, // for the application's socket to inherit, and its resets
       `meta mark & ${hex(kindMask)} != ${hex(marks.capture)} accept`,
       ...outbound.map(address => `${isSyn} ${tproxy(address)} ${isOurs(marks.pod)} accept`),
       `${isSyn} drop`,
@@ -83,6 +84,7 @@ export function describeRules ({ inbound, outbound, exclude, note }: RuleSpec): 
     ]),
     ...chain('guard', 'type filter hook postrouting priority mangle; policy accept;', [
       `oif != "lo" ${is(marks.capture)} drop`,
+      `oif != "lo" ${is(marks.pod)} drop`,
     ]),
     '}',
     '',
