@@ -6,6 +6,7 @@
 import { readFile } from 'node:fs/promises'
 import { messageOf } from '../src/lib/error.ts'
 import { startNginx } from './servers.ts'
+import type { Sample } from './figures.ts'
 import type { Site } from './pair.ts'
 import type { Measured, Subject, Trial, TrialOptions } from './trials/index.ts'
 import type { Variant } from './variants/index.ts'
@@ -71,12 +72,19 @@ async function read (trial: Trial, subject: Subject, round: number, options: Tri
   const [began, before] = [performance.now(), await cpuSeconds(subject)]
   try {
     const measured = await trial.run(subject, options)
-    const after = await cpuSeconds(subject)
+    const used = (await cpuSeconds(subject)).map((value, i) => value - (before[i] ?? 0))
     const seconds = (performance.now() - began) / 1000
-    return { ...named, ...measured, cpu: after.map((value, i) => (value - (before[i] ?? 0)) / seconds) }
+    return { ...named, ...measured, sample: { ...measured.sample, ...costOf(measured, used) }, cpu: used.map(value => value / seconds) }
   } catch (error) {
     return { ...named, sample: {}, doubts: [`failed: ${messageOf(error)}`], cpu: [] }
   }
+}
+
+/** CPU time of both nodes for each unit of work, in the unit of the figure. */
+function costOf ({ work }: Measured, used: readonly number[]): Sample {
+  if (work === undefined || used.length === 0) return {}
+  const seconds = used.reduce((sum, value) => sum + value, 0)
+  return { [work.figure]: seconds / work.units * (work.figure === 'cpu-gigabyte' ? 1e3 : 1e6) }
 }
 
 function describe ({ sample, doubts }: Reading): string {

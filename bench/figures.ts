@@ -18,6 +18,9 @@ export const figures = {
   'latency-64-p99': { title: '64 conns p99', unit: 'us', better: 'lower', digits: 0 },
   'requests-64': { title: '64 conns', unit: 'requests/s', better: 'higher', digits: 0 },
   'connections': { title: 'new conns', unit: 'per s', better: 'higher', digits: 0 },
+  'cpu-gigabyte': { title: 'CPU', unit: 'ms/GB', better: 'lower', digits: 0 },
+  'cpu-request': { title: 'CPU', unit: 'us/request', better: 'lower', digits: 1 },
+  'cpu-connection': { title: 'CPU', unit: 'us/conn', better: 'lower', digits: 0 },
   'memory-idle': { title: 'idle agent', unit: 'MB', better: 'lower', digits: 1 },
   'memory-connection': { title: 'per idle conn', unit: 'KiB', better: 'lower', digits: 1 },
 } as const satisfies Record<string, Figure>

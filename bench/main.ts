@@ -14,7 +14,7 @@ import { profile } from './profile.ts'
 import { resultsOf } from './results.ts'
 import { goalsTable, ratiosTable, resultsTable } from './table.ts'
 import { trials } from './trials/index.ts'
-import { choose, peerNames, variants } from './variants/index.ts'
+import { choose, peers as otherPeers, variants } from './variants/index.ts'
 import type { CampaignOptions, Reading } from './campaign.ts'
 import type { Options } from './options.ts'
 
@@ -34,11 +34,11 @@ async function main (argv: readonly string[], signal: AbortSignal): Promise<numb
   await ensurePrograms([...always, ...campaign.variants.flatMap(({ needs }) => needs)], say)
   using site = await Site.open(options.cpus)
   if (options.profile) { process.stdout.write(await profile(campaign, { site, say, signal })); return 0 }
-  return report(await runCampaign(campaign, { site, say, signal }), options)
+  return report(await runCampaign(campaign, { site, say, signal }), options, campaign.variants.map(({ name }) => name))
 }
 
-async function report (readings: readonly Reading[], options: Options): Promise<number> {
-  const results = resultsOf(readings)
+async function report (readings: readonly Reading[], options: Options, order: readonly string[]): Promise<number> {
+  const results = resultsOf(readings, order)
   const outcomes = judge(results, goals)
   const doubts = readings.flatMap(({ variant, trial, round, doubts }) => doubts.map(doubt => `! ${variant}, ${trial}, round ${round}: ${doubt}`))
   const parts = [machine(), resultsTable(results), ...['direct', 'haproxy-tls'].map(than => ratiosTable(results, than)), doubts.join('\n')]
@@ -73,7 +73,7 @@ function helpText (): string {
   const names = (rows: readonly { readonly name: string, readonly about: string }[]): string => rows.map(({ name, about }) => `  ${name.padEnd(16)}  ${about}`).join('\n')
   const usual = variants.filter(variant => variant.usual)
   const asked = variants.filter(variant => !variant.usual)
-  return `usage: npm run bench -- [options]\n\n${optionsText()}\n\nvariants:\n${names(usual)}\n\nonly with --peer or --only:\n${names(asked)}\n${names(peerNames)}\n\ntrials:\n${names(trials)}\n`
+  return `usage: npm run bench -- [options]\n\n${optionsText()}\n\nvariants:\n${names(usual)}\n\nonly with --peer or --only:\n${names(asked)}\n${names(otherPeers)}\n\ntrials:\n${names(trials)}\n`
 }
 
 const interrupted = new AbortController()

@@ -17,8 +17,9 @@ export interface Value {
 /** By variant, then by figure; what was not measured is not there. */
 export type Results = Readonly<Record<string, Readonly<Partial<Record<FigureName, Value>>>>>
 
-export function resultsOf (readings: readonly Reading[]): Results {
-  const variants = [...new Set(readings.map(({ variant }) => variant))]
+/** `order` is that of the variants. */
+export function resultsOf (readings: readonly Reading[], order: readonly string[]): Results {
+  const variants = order.filter(name => readings.some(({ variant }) => variant === name))
   return Object.fromEntries(variants.map(variant => [variant, figuresOf(readings.filter(reading => reading.variant === variant))]))
 }
 

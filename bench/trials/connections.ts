@@ -20,7 +20,7 @@ const fallShare = 0.85
 export const connections: Trial = {
   name: 'connections',
   about: `wrk, a new connection for each request, ${atATime} at a time`,
-  figures: ['connections'],
+  figures: ['connections', 'cpu-connection'],
   when: 'every-round',
   run: open,
 }
@@ -34,6 +34,7 @@ async function open (subject: Subject, { connectionSeconds }: TrialOptions): Pro
   const slices = reports.map(({ requests, us }) => Math.round(requests / us * 1e6))
   return {
     sample: { connections: total.requests / total.us * 1e6 },
+    work: { figure: 'cpu-connection', units: total.requests },
     doubts: [...reports.flatMap(doubtsOf), ...fallOf(slices)],
     details: { slices, timeWait: { a: await timeWait(subject, 'a'), b: await timeWait(subject, 'b') } },
   }

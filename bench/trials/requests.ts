@@ -17,13 +17,14 @@ export const requests1: Trial = {
 export const requests64: Trial = {
   name: 'requests-64',
   about: 'wrk, 64 connections, one request at a time on each',
-  figures: ['latency-64-p50', 'latency-64-p99', 'requests-64'],
+  figures: ['latency-64-p50', 'latency-64-p99', 'requests-64', 'cpu-request'],
   when: 'every-round',
   run: async (subject, { seconds }) => {
     const report = await wrk(subject, { connections: 64, seconds })
     return {
       sample: { 'latency-64-p50': report.p50, 'latency-64-p99': report.p99, 'requests-64': report.requests / report.us * 1e6 },
       doubts: doubtsOf(report),
+      work: { figure: 'cpu-request', units: report.requests },
       details: { max: report.max },
     }
   },

@@ -12,7 +12,7 @@ export const throughput1 = throughput('throughput-1', 1)
 export const throughput8 = throughput('throughput-8', 8)
 
 function throughput (name: FigureName, streams: number): Trial {
-  return { name, about: `iperf3 with ${streams} stream${streams === 1 ? '' : 's'}, client to server`, figures: [name], when: 'every-round', run: async (subject, options) => transfer(subject, options, name, streams) }
+  return { name, about: `iperf3 with ${streams} stream${streams === 1 ? '' : 's'}, client to server`, figures: streams === 1 ? [name, 'cpu-gigabyte'] : [name], when: 'every-round', run: async (subject, options) => transfer(subject, options, name, streams) }
 }
 
 async function transfer ({ pair, path }: Subject, { seconds }: TrialOptions, figure: FigureName, streams: number): Promise<Measured> {
@@ -21,7 +21,10 @@ async function transfer ({ pair, path }: Subject, { seconds }: TrialOptions, fig
     const { host, port } = path.dial(iperfPort)
     const { stdout, stderr } = await pair.run('a', 'iperf3',
       ['-c', host, '-p', `${port}`, '-P', `${streams}`, '-t', `${seconds}`, '-O', `${warmUpSeconds}`, '--connect-timeout', '5000', '-J'], (seconds + warmUpSeconds + 10) * 1000)
-    return { sample: { [figure]: receivedGbits(stdout, stderr) }, doubts: [] }
+    const gbits = receivedGbits(stdout, stderr)
+    // CPU time is that of the whole load, so the bytes are those of the whole load too.
+    const work = { figure: 'cpu-gigabyte', units: gbits / 8 * (seconds + warmUpSeconds) } as const
+    return { sample: { [figure]: gbits }, doubts: [], ...streams === 1 && { work } }
   } finally {
     await server.stop(500)
   }

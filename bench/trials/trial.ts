@@ -20,10 +20,15 @@ export interface TrialOptions {
   readonly idleConnections: number
 }
 
+/** Figures that follow from CPU time; on a machine with other work to do they stay truer than rates. */
+export type CostName = 'cpu-gigabyte' | 'cpu-request' | 'cpu-connection'
+
 export interface Measured {
   readonly sample: Sample
   /** What makes the sample doubtful, e.g. errors of the load generator. */
   readonly doubts: readonly string[]
+  /** How much was done, for the CPU time that the proxies of both nodes took for each unit of it. */
+  readonly work?: { readonly figure: CostName, readonly units: number }
   /** For the JSON file: what was seen besides. */
   readonly details?: Readonly<Record<string, unknown>>
 }

@@ -3,32 +3,43 @@
 import { BenchError } from '../error.ts'
 import { direct } from './direct.ts'
 import { haproxyResumed, haproxySplice, haproxyTls } from './haproxy.ts'
-import { liburna, liburnaX25519 } from './liburna.ts'
+import { liburna, liburnaVariant, liburnaX25519 } from './liburna.ts'
 import type { Variant } from './variant.ts'
 
 export { liburnaVariant } from './liburna.ts'
-export type { LiburnaSettings } from './liburna.ts'
 export type { Dial, Path, Variant } from './variant.ts'
 
 /** In the order of the table. */
 export const variants: readonly Variant[] = [direct, liburna, liburnaX25519, haproxyTls, haproxyResumed, haproxySplice]
 
 /** Peers whose programs do not come from Debian: made when they are asked for. */
-export const peerNames: readonly { readonly name: string, readonly about: string }[] = []
+export const peers: readonly Peer[] = [
+  { name: 'other', about: 'other=PATH: liburna from another checkout, PATH being its src/main.ts', make: path => liburnaVariant('other', 'liburna of another checkout', false, { main: path }) },
+]
 
-/**
- * Those named by `only`, or the usual ones; and the `peers`, as `NAME` or `NAME=PATH`. In the order of the table.
- * Throws BenchError 'option-invalid'.
- */
-export function choose (only: readonly string[], peers: readonly string[]): Variant[] {
-  for (const name of only) find(name)
-  const chosen = only.length > 0 ? variants.filter(({ name }) => only.includes(name)) : variants.filter(({ usual }) => usual)
-  return [...new Set([...chosen, ...peers.map(find)])]
+export interface Peer {
+  readonly name: string
+  readonly about: string
+  /** `path` is what was given after the name; empty without. */
+  readonly make: (path: string) => Variant
 }
 
-function find (name: string): Variant {
+/**
+ * Those named by `only`, or the usual ones; and those `asked` for, as `NAME` or `NAME=PATH`. In the order of the table.
+ * Throws BenchError 'option-invalid'.
+ */
+export function choose (only: readonly string[], asked: readonly string[]): Variant[] {
+  for (const name of only) find(name)
+  const chosen = only.length > 0 ? variants.filter(({ name }) => only.includes(name)) : variants.filter(({ usual }) => usual)
+  return [...new Set([...chosen, ...asked.map(find)])]
+}
+
+function find (text: string): Variant {
+  const [name = '', ...path] = text.split('=')
+  const peer = peers.find(peer => peer.name === name)
+  if (peer !== undefined) return peer.make(path.join('='))
   const variant = variants.find(variant => variant.name === name)
   if (variant !== undefined) return variant
-  const known = [...variants, ...peerNames].map(({ name }) => name)
+  const known = [...variants, ...peers].map(({ name }) => name)
   throw new BenchError(`${name} is neither a variant nor a trial; known variants: ${known.join(', ')}`, { code: 'option-invalid' })
 }

@@ -13,7 +13,7 @@ import type { Daemon } from '../../test/fixtures/lab/daemon.ts'
 import type { Pair, Side } from '../pair.ts'
 import type { Variant } from './variant.ts'
 
-const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
+const ownMain = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 const podOf = { a: 'client', b: 'server' } as const
 const readyWithinMs = 20_000
 
@@ -22,6 +22,8 @@ export type LiburnaSettings = Readonly<Record<string, unknown>>
 
 export interface LiburnaOptions {
   readonly settings?: LiburnaSettings
+  /** The program. @default that of this project */
+  readonly main?: string
   /** Of Node, before the program; `%side%` is replaced. */
   readonly nodeFlags?: readonly string[]
 }
@@ -41,7 +43,7 @@ export function liburnaVariant (name: string, about: string, usual: boolean, opt
 export const liburna = liburnaVariant('liburna', 'liburna on both nodes, mode encrypt: mutual TLS 1.3, post-quantum key exchange, a full handshake for each connection', true)
 export const liburnaX25519 = liburnaVariant('liburna-x25519', 'as liburna, with the key exchange of the others', false, { settings: { handshake: { groups: 'X25519' } } })
 
-async function startAgent (pair: Pair, side: Side, authority: string, { settings = {}, nodeFlags = [] }: LiburnaOptions): Promise<Daemon> {
+async function startAgent (pair: Pair, side: Side, authority: string, { settings = {}, main = ownMain, nodeFlags = [] }: LiburnaOptions): Promise<Daemon> {
   const folder = join(pair.site.folder, pair.netns(side))
   await mkdir(join(folder, 'policies'), { recursive: true })
   await writeFile(join(folder, 'policies', 'bench.yaml'), side === 'a'
