@@ -7,7 +7,7 @@ import type { Action, Decision, Observation, RuleName } from '../model/verdict.t
 import type { Asked } from './match.ts'
 import type { OnChange, PolicyEntry, RequiredMode } from './normal-form.ts'
 import type { DirectionView, Layers } from './view.ts'
-import type { Place, Step, Verdict } from './walk.ts'
+import type { Layer, Step, Verdict } from './walk.ts'
 
 /** The entry that came near, and why it did not match. */
 export interface Miss {
@@ -16,18 +16,20 @@ export interface Miss {
 }
 
 /**
- * `reason` and `nearest` are made when they are read, so a decision is an object with getters: do not spread it.
+ * `reason`, `nearest` and `peerLabels` are made when they are read, so a decision is an object with getters: do not spread it.
  * `JSON.stringify` gives all of it but `entry`.
  */
 export interface PolicyDecision extends Decision {
   /** Where in the order it was decided. */
-  readonly place: Place
+  readonly layer: Layer
   /** The entry that decided, in normal form; absent for isolation without a match and for the default. */
   readonly entry: PolicyEntry | undefined
   /** The strictest mode that a matching entry requires; met, or not known to be unmet, when `action` is allow. */
   readonly requiredMode: RequiredMode | undefined
   /** At most three entries that were asked and did not match, nearest first. Computed when read. */
   readonly nearest: readonly Miss[]
+  /** Label keys of the peer that mattered: those that the deciding rule, or for a denial by isolation the nearest ones, looked at. Sorted. */
+  readonly peerLabels: readonly string[]
 }
 
 /** `kind` of the rule name when no policy decided. */
@@ -46,19 +48,19 @@ class WalkedDecision implements PolicyDecision {
   readonly action: Action
   readonly decidedBy: RuleName
   readonly observed: Observation | undefined
-  readonly place: Place
+  readonly layer: Layer
   readonly entry: PolicyEntry | undefined
   readonly requiredMode: RequiredMode | undefined
   readonly #verdict: Verdict
   readonly #layers: Layers
   readonly #asked: Asked
-  #nearest: readonly Miss[] | undefined
+  #missed: readonly Step[] | undefined
 
   constructor (verdict: Verdict, view: DirectionView, asked: Asked) {
     this.action = verdict.action
     this.decidedBy = ruleOf(verdict)
     this.observed = view.observed === undefined ? undefined : observationOf(walk(view.observed, asked))
-    this.place = verdict.place
+    this.layer = verdict.layer
     this.entry = verdict.entry
     this.requiredMode = verdict.requiredMode
     this.#verdict = verdict
@@ -67,24 +69,33 @@ class WalkedDecision implements PolicyDecision {
   }
 
   get nearest (): readonly Miss[] {
-    return this.#nearest ??= nearestOf(this.#layers, this.#asked)
+    return this.#nearestSteps().map(({ entry, why }) => ({ rule: nameOf(entry), why }))
+  }
+
+  get peerLabels (): readonly string[] {
+    return labelKeysOf(this.entry !== undefined ? [this.entry] : this.#verdict.isolatedBy.length > 0 ? this.#nearestSteps().map(({ entry }) => entry) : [])
   }
 
   get reason (): string {
     return reasonOf(this.#verdict, this.#layers, this.#asked, () => this.nearest)
   }
 
+  #nearestSteps (): readonly Step[] {
+    return this.#missed ??= nearestOf(this.#layers, this.#asked)
+  }
+
   toJSON (): unknown {
-    const { action, decidedBy, reason, observed, place, requiredMode, nearest } = this
-    return { action, decidedBy, reason, observed, place, requiredMode, nearest }
+    const { action, decidedBy, reason, observed, layer, requiredMode, nearest, peerLabels } = this
+    return { action, decidedBy, reason, observed, layer, requiredMode, nearest, peerLabels }
   }
 }
 
 /** A decision that no policy has a part in. */
 export function withoutPolicy (reason: string): PolicyDecision {
-  return { action: 'allow', decidedBy: defaultRule, reason, observed: undefined, place: 'default', entry: undefined, requiredMode: undefined, nearest: [] }
+  return { action: 'allow', decidedBy: defaultRule, reason, observed: undefined, layer: 'default', entry: undefined, requiredMode: undefined, nearest: [], peerLabels: [] }
 }
 
+/** The name of an entry, as decisions and records write it. */
 export function nameOf ({ policy, rule }: PolicyEntry): RuleName {
   return { kind: policy.kind, namespace: policy.namespace, name: policy.name, rule }
 }
@@ -99,10 +110,10 @@ function observationOf (verdict: Verdict): Observation {
 }
 
 function reasonOf (verdict: Verdict, layers: Layers, asked: Asked, nearest: () => readonly Miss[]): string {
-  const { entry, place, action, isolatedBy } = verdict
+  const { entry, layer, action, isolatedBy } = verdict
   if (entry !== undefined) {
     const told = entry.description === '' ? showEntry(entry) : `${showEntry(entry)} (${entry.description})`
-    if (place === 'mode') return `${told} requires ${entry.mode ?? ''}, the connection is ${asked.question.mode ?? ''}`
+    if (layer === 'mode') return `${told} requires ${entry.mode ?? ''}, the connection is ${asked.question.mode ?? ''}`
     return `${action === 'allow' ? 'allowed' : 'denied'} by ${told}`
   }
   if (isolatedBy.length > 0) return isolationReason(verdict, nearest())
@@ -121,12 +132,12 @@ function showEntry ({ policy, rule }: PolicyEntry): string {
 }
 
 /** Walks again with a sink. Nearer is: only the port differs, then only the peer, then both, then the time. */
-function nearestOf (layers: Layers, asked: Asked): Miss[] {
+function nearestOf (layers: Layers, asked: Asked): Step[] {
   const missed: Step[] = []
   walk(bounded(layers), asked, step => { if (step.stage !== 'matched') missed.push(step) })
   return missed.map(step => ({ step, distance: distanceOf(step, asked) }))
     .sort((a, b) => a.distance - b.distance).slice(0, maxMisses)
-    .map(({ step }) => ({ rule: nameOf(step.entry), why: step.why }))
+    .map(({ step }) => step)
 }
 
 function bounded (layers: Layers): Layers {
@@ -139,8 +150,7 @@ function distanceOf ({ entry, stage }: Step, asked: Asked): number {
   return entry.peers === 'everyone' || entry.peers.some(peer => matchesPeer(peer, asked)) ? 0 : 2
 }
 
-/** Label keys of the peer that the deciding entry looked at (for a denial by isolation: those of the nearest); sorted. */
-export function labelsThatMattered (entries: readonly PolicyEntry[]): string[] {
+function labelKeysOf (entries: readonly PolicyEntry[]): string[] {
   const selectors = entries.flatMap(({ peers }) => peers === 'everyone' ? [] : peers.flatMap(peer => peer.kind === 'workload' ? [...peer.labels ?? []] : []))
   return [...new Set(selectors.map(({ key }) => key))].sort()
 }

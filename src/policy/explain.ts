@@ -10,11 +10,11 @@ import type { PolicyDecision } from './decision.ts'
 import type { Asked } from './match.ts'
 import type { Policy, PolicyEntry, PolicyRef } from './normal-form.ts'
 import type { DirectionView, Layers } from './view.ts'
-import type { Place } from './walk.ts'
+import type { Layer } from './walk.ts'
 
 /** One rule that was asked. */
 export interface ExplainedStep {
-  readonly place: Place
+  readonly layer: Layer
   readonly rule: RuleName
   readonly description: string
   readonly action: PolicyEntry['action']
@@ -49,8 +49,8 @@ export function explainWalk (decision: PolicyDecision, { enforced, observed }: D
 
 function stepsOf (layers: Layers, asked: Asked): ExplainedStep[] {
   const steps: ExplainedStep[] = []
-  walk(layers, asked, ({ place, entry, stage, why }) => {
-    steps.push({ place, rule: nameOf(entry), description: entry.description, action: entry.action, observe: entry.observe, matched: stage === 'matched', why })
+  walk(layers, asked, ({ layer, entry, stage, why }) => {
+    steps.push({ layer, rule: nameOf(entry), description: entry.description, action: entry.action, observe: entry.observe, matched: stage === 'matched', why })
   })
   return steps
 }

@@ -12,8 +12,10 @@
 
 export { compile, PolicyStore } from './store.ts'
 export { parseManifests } from './parse.ts'
-export { fateOf, labelsThatMattered } from './decision.ts'
-export { parseEndpoint, parseFlow } from './endpoint.ts'
+export { fateOf, nameOf } from './decision.ts'
+export { formatPort } from './match.ts'
+export { openLists } from './manifest-list.ts'
+export { canonicalDomain, parseEndpoint, parseFlow } from './endpoint.ts'
 export { workloadsIn } from './manifest-workloads.ts'
 export { judgeFlow, questionOf } from './judge-flow.ts'
 export { parseLabelSelector, parseSelector, selectsLabels } from './selector-text.ts'

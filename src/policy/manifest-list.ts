@@ -5,11 +5,11 @@ import { Place } from './reader.ts'
 /** Far deeper than anybody writes, and far from the end of the stack. */
 const maxDepth = 64
 
-export function flatten (objects: readonly unknown[], depth = 0): unknown[] {
+export function openLists (objects: readonly unknown[], depth = 0): unknown[] {
   return objects.flatMap(object => {
     const place = new Place(object)
     const kind = place.at('kind').value
     const list = typeof kind === 'string' && kind.endsWith('List') ? place.at('items').value : undefined
-    return Array.isArray(list) && depth < maxDepth ? flatten(list, depth + 1) : [object]
+    return Array.isArray(list) && depth < maxDepth ? openLists(list, depth + 1) : [object]
   })
 }

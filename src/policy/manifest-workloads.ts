@@ -6,7 +6,7 @@
 import { parseIp } from '../model/address.ts'
 import { namespaceNameLabel } from '../model/labels.ts'
 import { protocols } from './kinds/ports.ts'
-import { flatten } from './manifest-list.ts'
+import { openLists } from './manifest-list.ts'
 import { Place } from './reader.ts'
 import type { Labels } from '../model/labels.ts'
 import type { NamedPort } from '../model/workload.ts'
@@ -44,7 +44,7 @@ const templates: Readonly<Record<string, readonly string[]>> = {
 
 /** Reads workloads and namespaces among `objects`; other kinds are passed over. Never throws. */
 export function workloadsIn (objects: readonly unknown[], home: ClusterName): ManifestWorkloads {
-  const places = flatten(objects).map(object => new Place(object))
+  const places = openLists(objects).map(object => new Place(object))
   const namespaces = namespacesIn(places)
   const owned = ownersIn(places)
   const workloads = places.filter(place => isWorkload(place) && !hasOwnerIn(owned, place)).map(place => readWorkload(place, namespaces, home))

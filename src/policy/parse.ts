@@ -5,7 +5,7 @@ import { readAccessPolicy } from './kinds/access-policy.ts'
 import { readAdminNetworkPolicy, readBaselineAdminNetworkPolicy } from './kinds/admin-network-policy.ts'
 import { readClusterNetworkPolicy } from './kinds/cluster-network-policy.ts'
 import { readNetworkPolicy } from './kinds/network-policy.ts'
-import { flatten } from './manifest-list.ts'
+import { openLists } from './manifest-list.ts'
 import { formatRef } from './normal-form.ts'
 import { Place } from './reader.ts'
 import { withoutUnsigned } from './unsigned.ts'
@@ -58,7 +58,7 @@ export const policyKinds = {
 export function parseManifests (objects: readonly unknown[], { unsignedLabels = [] }: ParseOptions = {}): ParsedManifests {
   const parsed: ParsedObject[] = []
   let ignored = 0
-  for (const object of flatten(objects)) {
+  for (const object of openLists(objects)) {
     const one = parseObject(object)
     if (one === undefined) ignored++
     else parsed.push(one)

@@ -20,6 +20,12 @@ export interface CompileOptions {
   readonly sameness?: readonly ClusterName[]
   /** Where these policies apply; a workload of another cluster is nobody's subject. @default every workload asked about */
   readonly home?: ClusterName
+  /**
+   * Whether connections from the pod's own node are always let in, as Kubernetes does for the kubelet's probes.
+   * The peer is then known by its address alone: where a NodePort or load balancer rewrites sources to the node's
+   * address, strangers come in too. Keep it off, and allow the node by `ipBlock`, where that may happen. @default false
+   */
+  readonly ownNodeMayEnter?: boolean
 }
 
 /** Answers questions. Pure: the same question gets the same answer as long as `revision` is the same. */
@@ -44,6 +50,7 @@ export interface PolicyChange {
 export class PolicyStore implements PolicySet {
   readonly #sameness: readonly ClusterName[]
   readonly #home: ClusterName | undefined
+  readonly #ownNodeMayEnter: boolean
   readonly #policies = new Map<string, Policy>()
   readonly #index = new SubjectIndex()
   readonly #timed = new Map<string, readonly PolicyEntry[]>()
@@ -51,9 +58,10 @@ export class PolicyStore implements PolicySet {
   #views = new WeakMap<Identity, SubjectView>()
   #revision = 0
 
-  constructor ({ sameness = [], home }: CompileOptions = {}) {
+  constructor ({ sameness = [], home, ownNodeMayEnter = false }: CompileOptions = {}) {
     this.#sameness = sameness
     this.#home = home
+    this.#ownNodeMayEnter = ownNodeMayEnter
   }
 
   get revision (): number { return this.#revision }
@@ -70,13 +78,13 @@ export class PolicyStore implements PolicySet {
   }
 
   decide (question: Question): PolicyDecision {
-    const why = this.#whyNoSubject(question)
+    const why = this.#whyNoPolicy(question)
     return why === undefined ? decisionOf(this.#viewOf(question.subject)[question.direction], ask(question, this.#sameness)) : withoutPolicy(`default allow: ${why}`)
   }
 
   explain (question: Question): Explanation {
     const decision = this.decide(question)
-    if (this.#whyNoSubject(question) !== undefined) return { decision, steps: [], isolatedBy: [], observedSteps: [], others: [] }
+    if (this.#whyNoPolicy(question) !== undefined) return { decision, steps: [], isolatedBy: [], observedSteps: [], others: [] }
     const walked = explainWalk(decision, this.#viewOf(question.subject)[question.direction], ask(question, this.#sameness))
     return { ...walked, others: othersOf(this.policies.toSorted(comparePolicies), question.subject) }
   }
@@ -102,10 +110,12 @@ export class PolicyStore implements PolicySet {
     return view
   }
 
-  #whyNoSubject ({ facts, subject: { spiffeId, attributes } }: Question): string | undefined {
+  /** Why no policy has a say in it, if none has. */
+  #whyNoPolicy ({ direction, peer, facts, subject: { spiffeId, attributes } }: Question): string | undefined {
     const home = this.#home
     if (facts?.subjectOnHostNetwork === true) return 'the pod is in its node\'s network, so no policy has it as its subject'
     if (home !== undefined && (home.trustDomain !== spiffeId.trustDomain || home.cluster !== attributes.cluster)) return 'the pod is of another cluster, whose policies are not here'
+    if (this.#ownNodeMayEnter && direction === 'ingress' && peer.kind === 'unverified' && peer.reason === 'node') return 'the pod\'s own node may always reach it'
     return undefined
   }
 

@@ -14,11 +14,11 @@ import type { Policy, PolicyEntry, RequiredMode, Tier } from './normal-form.ts'
 import type { Layers } from './view.ts'
 
 /** Where a verdict was made. `mode` is no tier: what an entry requires of how a connection is carried, asked of every allow. */
-export type Place = Tier | 'mode' | 'default'
+export type Layer = Tier | 'mode' | 'default'
 
 export interface Verdict {
   readonly action: Action
-  readonly place: Place
+  readonly layer: Layer
   /** The entry that decided; absent for isolation without a match and for the default. */
   readonly entry: PolicyEntry | undefined
   /** The policies that isolate the subject, for a denial by isolation; else empty. */
@@ -29,7 +29,7 @@ export interface Verdict {
 
 /** One entry that was asked. */
 export interface Step {
-  readonly place: Place
+  readonly layer: Layer
   readonly entry: PolicyEntry
   readonly stage: Stage
   /** Why it did not match; empty when it did. */
@@ -48,13 +48,13 @@ function tiers (layers: Layers, asked: Asked, sink?: Sink): Verdict {
     byFirst('access', layers.denies, asked, sink) ??
     byIsolation(layers, asked, sink) ??
     byFirst('baseline', layers.baseline, asked, sink) ??
-    { action: 'allow', place: 'default', entry: undefined, isolatedBy: [], requiredMode: undefined }
+    { action: 'allow', layer: 'default', entry: undefined, isolatedBy: [], requiredMode: undefined }
 }
 
 /** The first match wins; a pass, or no match, leaves the tier. */
-function byFirst (place: Place, entries: readonly PolicyEntry[], asked: Asked, sink?: Sink): Verdict | undefined {
-  const entry = firstMatch(place, entries, asked, sink)
-  return entry === undefined || entry.action === 'pass' ? undefined : { action: entry.action, place, entry, isolatedBy: [], requiredMode: undefined }
+function byFirst (layer: Layer, entries: readonly PolicyEntry[], asked: Asked, sink?: Sink): Verdict | undefined {
+  const entry = firstMatch(layer, entries, asked, sink)
+  return entry === undefined || entry.action === 'pass' ? undefined : { action: entry.action, layer, entry, isolatedBy: [], requiredMode: undefined }
 }
 
 /** An isolated subject takes only what some policy allows; one that is not isolated is left to the next tier. */
@@ -62,8 +62,8 @@ function byIsolation (layers: Layers, asked: Asked, sink?: Sink): Verdict | unde
   const { isolatedBy } = layers
   if (isolatedBy.length === 0) return undefined
   const entry = firstMatch('network', sink === undefined ? possible(layers, asked) : layers.allows, asked, sink)
-  if (entry === undefined) return { action: 'deny', place: 'network', entry, isolatedBy, requiredMode: undefined }
-  return { action: 'allow', place: entry.policy.kind === 'AccessPolicy' ? 'access' : 'network', entry, isolatedBy: [], requiredMode: undefined }
+  if (entry === undefined) return { action: 'deny', layer: 'network', entry, isolatedBy, requiredMode: undefined }
+  return { action: 'allow', layer: entry.policy.kind === 'AccessPolicy' ? 'access' : 'network', entry, isolatedBy: [], requiredMode: undefined }
 }
 
 /** Leaves out entries that are only about another kind of peer; with a sink all are asked, to tell why they do not match. */
@@ -72,18 +72,18 @@ function possible (layers: Layers, { proven, address }: Asked): readonly PolicyE
   return address === undefined ? layers.provenAllows : layers.allows
 }
 
-function firstMatch (place: Place, entries: readonly PolicyEntry[], asked: Asked, sink?: Sink): PolicyEntry | undefined {
+function firstMatch (layer: Layer, entries: readonly PolicyEntry[], asked: Asked, sink?: Sink): PolicyEntry | undefined {
   for (const entry of entries) {
-    if (matches(place, entry, asked, sink)) return entry
+    if (matches(layer, entry, asked, sink)) return entry
   }
   return undefined
 }
 
-function matches (place: Place, entry: PolicyEntry, asked: Asked, sink?: Sink): boolean {
+function matches (layer: Layer, entry: PolicyEntry, asked: Asked, sink?: Sink): boolean {
   if (sink === undefined) return stageOf(entry, asked) === 'matched'
   const trace = new Trace()
   const stage = stageOf(entry, asked, trace)
-  sink({ place, entry, stage, why: stage === 'matched' ? '' : trace.take() })
+  sink({ layer, entry, stage, why: stage === 'matched' ? '' : trace.take() })
   return stage === 'matched'
 }
 
@@ -100,7 +100,7 @@ function carriage (verdict: Verdict, modes: readonly PolicyEntry[], asked: Asked
   const requiredMode = strictest.mode
   const { mode } = asked.question
   const met = mode === undefined || strength[mode] >= strengthOf(strictest)
-  return met ? { ...verdict, requiredMode } : { action: 'deny', place: 'mode', entry: strictest, isolatedBy: [], requiredMode }
+  return met ? { ...verdict, requiredMode } : { action: 'deny', layer: 'mode', entry: strictest, isolatedBy: [], requiredMode }
 }
 
 function strengthOf ({ mode }: PolicyEntry): number {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { fateOf, labelsThatMattered, parseManifests } from '../../src/policy/index.ts'
+import { fateOf, parseManifests } from '../../src/policy/index.ts'
 import { accessPolicy, clusterPolicy, decide, networkPolicy, pod, question, setOf, unverified, verified } from './world.ts'
 
 const api = verified({ labels: { app: 'api' } })
@@ -7,7 +7,7 @@ const digest = `sha256:${'ab'.repeat(32)}`
 
 t.test('an allow rule isolates its direction and allows what it names', async t => {
   const policy = accessPolicy({ subject: { podSelector: { matchLabels: { app: 'web' } } }, ingress: [{ from: [{ podSelector: { matchLabels: { app: 'api' } } }], ports: [{ port: 80 }] }] })
-  t.match(decide([policy], question(api)), { action: 'allow', place: 'access', decidedBy: { kind: 'AccessPolicy', namespace: '', name: 'ap', rule: 'ingress[0]' } })
+  t.match(decide([policy], question(api)), { action: 'allow', layer: 'access', decidedBy: { kind: 'AccessPolicy', namespace: '', name: 'ap', rule: 'ingress[0]' } })
   t.equal(decide([policy], question(api, { port: 81 })).action, 'deny')
   t.equal(decide([policy], question(verified())).action, 'deny')
   t.equal(decide([policy], question(verified(), { direction: 'egress' })).action, 'allow')
@@ -22,7 +22,7 @@ t.test('allows of AccessPolicy and NetworkPolicy are united', async t => {
 
 t.test('a deny comes before every allow of NetworkPolicy and AccessPolicy, and isolates nobody else', async t => {
   const policy = accessPolicy({ ingress: [{ from: [{ podSelector: {} }] }, { action: 'deny', from: [{ podSelector: { matchLabels: { app: 'api' } } }] }], isolates: [] })
-  t.match(decide([policy, networkPolicy({ podSelector: {}, ingress: [{}] })], question(api)), { action: 'deny', place: 'access', decidedBy: { rule: 'ingress[1]' } })
+  t.match(decide([policy, networkPolicy({ podSelector: {}, ingress: [{}] })], question(api)), { action: 'deny', layer: 'access', decidedBy: { rule: 'ingress[1]' } })
   t.equal(decide([policy], question(unverified())).action, 'allow')
 })
 
@@ -54,7 +54,7 @@ t.test('a required mode is asked of every allow, whoever allows', async t => {
   const as = (mode: 'encrypt' | 'authenticate' | 'plain', peer = api): string => decide(policies, question(peer, { mode })).action
   t.same([as('encrypt'), as('authenticate'), as('plain')], ['allow', 'deny', 'deny'])
   t.same([as('authenticate', verified()), as('plain', unverified())], ['allow', 'deny'])
-  t.match(decide(policies, question(api, { mode: 'authenticate' })), { place: 'mode', decidedBy: { rule: 'ingress[1]' }, reason: 'AccessPolicy ap ingress[1] requires encrypt, the connection is authenticate' })
+  t.match(decide(policies, question(api, { mode: 'authenticate' })), { layer: 'mode', decidedBy: { rule: 'ingress[1]' }, reason: 'AccessPolicy ap ingress[1] requires encrypt, the connection is authenticate' })
   t.match(decide(policies, question(api)), { action: 'allow', requiredMode: 'encrypt' }, 'offline it is only told')
 })
 
@@ -72,9 +72,11 @@ t.test('the description shows up in the reason', async t => {
   t.equal(decide([accessPolicy({ description: 'ticket 7', ingress: [{ name: 'everyone' }] })], question(api)).reason, 'allowed by AccessPolicy ap ingress[0] (everyone: ticket 7)')
 })
 
-t.test('which labels mattered', async t => {
-  const { entry } = decide([accessPolicy({ ingress: [{ from: [{ podSelector: { matchExpressions: [{ key: 'tier', operator: 'DoesNotExist' }], matchLabels: { app: 'api' } } }] }] })], question(api))
-  t.same(labelsThatMattered(entry === undefined ? [] : [entry]), ['app', 'tier'])
+t.test('which labels mattered: of the rule that decided, or of those that came near', async t => {
+  const policy = accessPolicy({ ingress: [{ from: [{ podSelector: { matchExpressions: [{ key: 'tier', operator: 'DoesNotExist' }], matchLabels: { app: 'api' } } }] }] })
+  t.same(decide([policy], question(api)).peerLabels, ['app', 'tier'])
+  t.same(decide([policy], question(verified())).peerLabels, ['app', 'tier'])
+  t.same(decide([], question(api)).peerLabels, [])
 })
 
 t.test('a label that is not signed is reported and fails closed', async t => {

@@ -72,6 +72,15 @@ t.test('a pod in its node\'s network is neither subject nor pod peer, but a node
   t.equal(judged([toLinux], web, { external: '172.18.0.10' }).egress.action, 'allow', 'an address alone is no node')
 })
 
+t.test('the own node comes in unasked only where that is configured, and only in', async t => {
+  const policies = [networkPolicy({ podSelector: {}, policyTypes: ['Ingress', 'Egress'] })]
+  const node = unverified('172.18.0.2', 'node')
+  t.equal(decide(policies, question(node)).action, 'deny')
+  t.equal(decide(policies, question(node), { ownNodeMayEnter: true }).action, 'allow')
+  t.equal(decide(policies, question(node, { direction: 'egress' }), { ownNodeMayEnter: true }).action, 'deny')
+  t.equal(decide(policies, question(unverified('172.18.0.2')), { ownNodeMayEnter: true }).action, 'deny')
+})
+
 t.test('a host network endpoint without an address matches no CIDR', async t => {
   const flow = parseFlow({ source: { namespace: 'x', name: 'n', hostNetwork: true }, destination: { namespace: 'shop', name: 'web' }, port: 80 }, home)
   t.equal(judgeFlow(setOf([block('0.0.0.0/0')]), flow, noon).ingress.action, 'deny')

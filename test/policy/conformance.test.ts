@@ -3,12 +3,16 @@
 import t from 'tap'
 import { parseLabelSelector, parseManifests, parseSelector, PolicyError, selectsLabels } from '../../src/policy/index.ts'
 import { whyNotLabelKey, whyNotLabelValue, whyNotNamespace } from '../../src/policy/names.ts'
-import { cellOf, endpointOf, judge, keysOnly, listOf, readCases, setOf, textOf, worldOf } from './conformance.ts'
+import { cellOf, endpointOf, judge, keysOnly, listOf, readCases, setOf, textOf, unknownSections, worldOf } from './conformance.ts'
 import type { Test } from 'tap'
 import type { World } from './conformance.ts'
 
 const missing = readCases('recipes.json') === undefined ? 'the folder ../shared/conformance is not there' : false
 if (missing !== false) t.comment(missing)
+
+t.test('every file and every section of a file is read by some test below', { skip: missing }, async t => {
+  t.same(unknownSections(), [])
+})
 
 t.test('Kubernetes e2e NetworkPolicy tables', { skip: missing }, async t => {
   const file = readCases('k8s-e2e-netpol.json') ?? {}

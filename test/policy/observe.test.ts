@@ -33,7 +33,7 @@ t.test('explain tells the walk as it was and as it would be', async t => {
   const set = setOf([accessPolicy({ ingress: [{ action: 'observe' }, { action: 'deny', from: [{ namespaces: ['x'] }] }] }), networkPolicy({ podSelector: { matchLabels: { app: 'db' } } }, 'db')])
   t.match(set.explain(question(verified())), {
     decision: { action: 'allow' },
-    steps: [{ place: 'access', rule: { rule: 'ingress[1]' }, matched: false, why: 'namespace shop is not in (x)' }],
+    steps: [{ layer: 'access', rule: { rule: 'ingress[1]' }, matched: false, why: 'namespace shop is not in (x)' }],
     observedSteps: [{ rule: { rule: 'ingress[0]' }, matched: true, observe: true }],
     others: [{ policy: { name: 'db' }, why: 'label app=db does not hold: it is "web"' }],
   })

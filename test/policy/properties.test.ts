@@ -27,7 +27,7 @@ t.test('adding an allow rule to a policy never denies what was allowed', async t
     const [a, b] = [setOf([...kept, policy]), setOf([...kept, { ...policy, spec: { policyTypes: ['Ingress', 'Egress'], ...spec, ingress: [...spec.ingress ?? [], rule] } }])]
     for (const flow of asked) {
       const [before, after] = [judge(a, flow).ingress, judge(b, flow).ingress]
-      t.notOk(before.place === 'network' && before.action === 'allow' && after.action === 'deny')
+      t.notOk(before.layer === 'network' && before.action === 'allow' && after.action === 'deny')
     }
   }), { numRuns: 300 })
 })
@@ -42,7 +42,7 @@ t.test('explain never disagrees with decide', async t => {
       t.same(JSON.parse(JSON.stringify(decision)), JSON.parse(JSON.stringify(set.decide(question))))
       const last = steps.findLast(step => step.matched && step.action !== 'pass')
       if (decision.entry !== undefined) t.same(last?.rule, decision.decidedBy)
-      else t.equal(decision.action, isolatedBy.length > 0 && decision.place === 'network' ? 'deny' : 'allow')
+      else t.equal(decision.action, isolatedBy.length > 0 && decision.layer === 'network' ? 'deny' : 'allow')
     }
   }), { numRuns: 300 })
 })

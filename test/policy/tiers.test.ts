@@ -17,8 +17,8 @@ function banp (rules: object[]): object {
 }
 
 t.test('the admin tier decides before NetworkPolicy, both ways', async t => {
-  t.match(decide([clusterPolicy([accept]), denyAll], question(verified())), { action: 'allow', place: 'admin', decidedBy: { kind: 'ClusterNetworkPolicy', name: 'cnp', rule: 'ingress[0]' } })
-  t.match(decide([clusterPolicy([deny]), allowAll], question(verified())), { action: 'deny', place: 'admin' })
+  t.match(decide([clusterPolicy([accept]), denyAll], question(verified())), { action: 'allow', layer: 'admin', decidedBy: { kind: 'ClusterNetworkPolicy', name: 'cnp', rule: 'ingress[0]' } })
+  t.match(decide([clusterPolicy([deny]), allowAll], question(verified())), { action: 'deny', layer: 'admin' })
 })
 
 t.test('an admin policy without a matching rule denies nothing', async t => {
@@ -46,7 +46,7 @@ t.test('equal priorities: kind, then name, whatever the order of arrival', async
 t.test('baseline is asked only where no NetworkPolicy isolates', async t => {
   t.equal(decide([clusterPolicy([deny], { tier: 'Baseline' })], question(verified())).action, 'deny')
   t.equal(decide([clusterPolicy([deny], { tier: 'Baseline' }), allowAll], question(verified())).action, 'allow')
-  t.match(decide([clusterPolicy([accept], { tier: 'Baseline' }), denyAll], question(verified())), { action: 'deny', place: 'network' })
+  t.match(decide([clusterPolicy([accept], { tier: 'Baseline' }), denyAll], question(verified())), { action: 'deny', layer: 'network' })
 })
 
 t.test('several baseline policies: by priority, the BaselineAdminNetworkPolicy last', async t => {
@@ -57,7 +57,7 @@ t.test('several baseline policies: by priority, the BaselineAdminNetworkPolicy l
 
 t.test('pass in baseline leaves to the default, past the BaselineAdminNetworkPolicy', async t => {
   const decision = decide([clusterPolicy([pass], { tier: 'Baseline' }), banp([{ action: 'Deny', from }])], question(verified()))
-  t.match(decision, { action: 'allow', place: 'default', reason: 'default allow: no policy that selects the pod decides this direction' })
+  t.match(decision, { action: 'allow', layer: 'default', reason: 'default allow: no policy that selects the pod decides this direction' })
 })
 
 t.test('an AdminNetworkPolicy of the same tier is asked by priority beside ClusterNetworkPolicies', async t => {
@@ -71,7 +71,7 @@ t.test('admin peers never match an unverified peer, not even namespaces: {}', as
 t.test('a peer with no known field fails closed: Accept matches nothing, Deny and Pass deny everything', async t => {
   for (const peer of [{}, { galaxies: {} }, null]) {
     t.equal(decide([clusterPolicy([{ action: 'Accept', from: [peer, { namespaces: {} }] }]), denyAll], question(verified())).action, 'deny')
-    for (const action of ['Deny', 'Pass']) t.match(decide([clusterPolicy([{ action, from: [peer], protocols: [{ tcp: { destinationPort: { number: 1 } } }] }]), allowAll], question(unverified())), { action: 'deny', place: 'admin' })
+    for (const action of ['Deny', 'Pass']) t.match(decide([clusterPolicy([{ action, from: [peer], protocols: [{ tcp: { destinationPort: { number: 1 } } }] }]), allowAll], question(unverified())), { action: 'deny', layer: 'admin' })
   }
 })
 
