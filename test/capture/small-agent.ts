@@ -12,6 +12,8 @@ export class SmallAgent {
   readonly pod: PodCapture
   /** Local ports of the dials to the application. */
   readonly podPorts = new Set<number>()
+  /** Local port of each dial to the wire. */
+  readonly wirePorts: number[] = []
   /** What was captured: `inbound|outbound client -> destination`. */
   readonly seen: string[] = []
   /** Inbound: did the SYN speak? */
@@ -70,6 +72,7 @@ export class SmallAgent {
   async #serveOutbound (socket: Socket): Promise<void> {
     const { client, to } = this.#ends('outbound', socket)
     const wire = await this.pod.dialOut(client.ip, to)
+    this.wirePorts.push(wire.localPort ?? 0)
     const fd = descriptorOf(wire)
     if (fd !== undefined) this.answered.push(peerAnswers(fd))
     copy(socket, wire)
