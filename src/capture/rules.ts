@@ -25,9 +25,10 @@
  *   application ties its socket to an interface (SO_BINDTODEVICE), which overrides policy routing.
  */
 
+import { ipFrom } from '../model/address.ts'
 import { formatBlocks, formatPorts } from './exclusions.ts'
 import { kindMask, marks } from './marks.ts'
-import type { SocketAddress } from '../model/address.ts'
+import type { IpAddress, SocketAddress } from '../model/address.ts'
 import type { Exclusions } from './exclusions.ts'
 
 /** Our table in the workload's namespace. */
@@ -100,13 +101,13 @@ function chain (name: string, hook: string | undefined, rules: readonly string[]
 
 /** The listeners take captured connections only; dialling them by their own address would have no destination. */
 function refuseDirect ({ ip, port }: SocketAddress): string {
-  return `${ip.family === 4 ? 'ip' : 'ip6'} daddr ${ip.text} tcp dport ${checkedPort(port)} reject with tcp reset`
+  return `${ip.family === 4 ? 'ip' : 'ip6'} daddr ${checkedIp(ip)} tcp dport ${checkedPort(port)} reject with tcp reset`
 }
 
 function tproxy ({ ip, port }: SocketAddress): string {
   return ip.family === 4
-    ? `meta nfproto ipv4 meta l4proto tcp tproxy ip to ${ip.text}:${checkedPort(port)}`
-    : `meta nfproto ipv6 meta l4proto tcp tproxy ip6 to [${ip.text}]:${checkedPort(port)}`
+    ? `meta nfproto ipv4 meta l4proto tcp tproxy ip to ${checkedIp(ip)}:${checkedPort(port)}`
+    : `meta nfproto ipv6 meta l4proto tcp tproxy ip6 to [${checkedIp(ip)}]:${checkedPort(port)}`
 }
 
 /** True for a listener or an established socket with the mark; a socket in TIME_WAIT has none to show. */
@@ -142,6 +143,11 @@ function match (what: string, set: string | undefined): readonly string[] {
 
 function hex (value: number): string {
   return `0x${(value >>> 0).toString(16).padStart(8, '0')}`
+}
+
+/** The text is parsed anew: whoever made the value, no more than an address gets into the rules. */
+function checkedIp ({ text }: IpAddress): string {
+  return ipFrom(text).text
 }
 
 function checkedPort (port: number): number {
