@@ -9,11 +9,14 @@ import { settingLines } from '../../src/config.ts'
 import { TestFolder } from '../fixtures/folder.ts'
 
 const project = fileURLToPath(new URL('../..', import.meta.url))
-/** Not what `npm test` has put before it: the machine's own. */
-const env = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', HOME: homedir() }
+/**
+ * Not what `npm test` has put before it: the machine's own. By `env -i`, because tap adds a loader of its own to the
+ * environment of every child.
+ */
+const clean = ['-i', 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', `HOME=${homedir()}`]
 
-function run (cwd: string, command: string, ...args: string[]): { status: number | null, stdout: string, stderr: string } {
-  return spawnSync(command, args, { cwd, env, encoding: 'utf8', maxBuffer: 64 * 1024 * 1024 })
+function run (cwd: string, ...command: string[]): { status: number | null, stdout: string, stderr: string } {
+  return spawnSync('env', [...clean, ...command], { cwd, encoding: 'utf8', maxBuffer: 64 * 1024 * 1024 })
 }
 
 t.test('npm pack, npm install, liburna', async t => {
