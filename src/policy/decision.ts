@@ -1,5 +1,6 @@
 /** From a verdict to what the agent, its records and its operators are told. */
 
+import { formatRuleName } from '../model/verdict.ts'
 import { matchesPeer } from './match.ts'
 import { showRef } from './normal-form.ts'
 import { walk } from './walk.ts'
@@ -92,7 +93,10 @@ class WalkedDecision implements PolicyDecision {
 
 /** A decision that no policy has a part in. */
 export function withoutPolicy (reason: string): PolicyDecision {
-  return { action: 'allow', decidedBy: defaultRule, reason, observed: undefined, layer: 'default', entry: undefined, requiredMode: undefined, nearest: [], peerLabels: [] }
+  return {
+    action: 'allow', decidedBy: defaultRule, reason, observed: undefined, layer: 'default', entry: undefined, requiredMode: undefined,
+    nearest: [], peerLabels: [],
+  }
 }
 
 /** The name of an entry, as decisions and records write it. */
@@ -123,7 +127,7 @@ function reasonOf (verdict: Verdict, layers: Layers, asked: Asked, nearest: () =
 function isolationReason ({ isolatedBy }: Verdict, [nearest]: readonly Miss[]): string {
   const names = isolatedBy.slice(0, maxMisses).map(({ ref, broken }) => broken === '' ? showRef(ref) : `${showRef(ref)}, which is invalid (${broken})`)
   const more = isolatedBy.length > maxMisses ? ` and ${isolatedBy.length - maxMisses} more` : ''
-  const near = nearest === undefined ? 'no rule allows anything' : `no rule matched (nearest: ${nearest.rule.kind} ${nearest.rule.namespace === '' ? '' : `${nearest.rule.namespace}/`}${nearest.rule.name} ${nearest.rule.rule}: ${nearest.why})`
+  const near = nearest === undefined ? 'no rule allows anything' : `no rule matched (nearest: ${formatRuleName(nearest.rule)}: ${nearest.why})`
   return `isolated by ${names.join(', ')}${more}: ${near}`
 }
 

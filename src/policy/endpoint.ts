@@ -44,9 +44,14 @@ export interface Flow {
   readonly port: number
 }
 
-const workloadFields = ['namespace', 'name', 'labels', 'namespaceLabels', 'serviceAccount', 'ip', 'ports', 'hostNetwork', 'nodeLabels', 'cluster', 'trustDomain', 'images']
+const workloadFields = [
+  'namespace', 'name', 'labels', 'namespaceLabels', 'serviceAccount', 'ip', 'ports', 'hostNetwork', 'nodeLabels', 'cluster', 'trustDomain', 'images',
+]
 
-/** Reads `{source, destination, protocol, port}`; throws PolicyError `endpoint-invalid` naming the first thing wrong. Endpoints without a cluster are of `home`. */
+/**
+ * Reads `{source, destination, protocol, port}`; endpoints without a cluster are of `home`.
+ * Throws PolicyError `endpoint-invalid`, naming the first thing wrong.
+ */
 export function parseFlow (value: unknown, home: ClusterName): Flow {
   return strictly(value, place => {
     place.record(['source', 'destination', 'protocol', 'port'])
@@ -69,7 +74,8 @@ function strictly<T> (value: unknown, read: (place: Place) => T): T {
   const result = read(place)
   const [first] = place.problems
   if (first === undefined) return result
-  throw new PolicyError(`${first.path === '' ? 'the value' : first.path}: ${first.reason}${first.value === '' ? '' : `, not ${first.value}`}`, { code: 'endpoint-invalid', path: first.path })
+  const [where, what] = [first.path === '' ? 'the value' : first.path, first.value === '' ? '' : `, not ${first.value}`]
+  throw new PolicyError(`${where}: ${first.reason}${what}`, { code: 'endpoint-invalid', path: first.path })
 }
 
 function readEndpoint (place: Place, home: ClusterName): Endpoint {

@@ -1,7 +1,7 @@
 /** The walk of one decision, told step by step. It is `walk` with a sink, so it says what `decide` did. */
 
 import { nameOf } from './decision.ts'
-import { matchesSubject } from './match.ts'
+import { matchesSubject } from './match-workload.ts'
 import { Trace } from './trace.ts'
 import { walk } from './walk.ts'
 import type { Identity } from '../model/workload.ts'

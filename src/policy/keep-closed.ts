@@ -51,14 +51,18 @@ function closedDirections (policy: Policy, object: Place): readonly PolicyDirect
   const unclear = object.problems.some(({ path }) => !isUnder(path, 'spec.ingress') && !isUnder(path, 'spec.egress') && isSpecField(path))
   if (unclear) return directions
   const listed = policy.tier === 'network' && spec.at('policyTypes').present
-  const named = directions.filter(direction => policy.isolates.includes(direction) || (!listed && (policy.entries.some(entry => entry.direction === direction) || unreadable(spec.at(direction)))))
+  const ruled = (direction: PolicyDirection): boolean => policy.entries.some(entry => entry.direction === direction) || unreadable(spec.at(direction))
+  const named = directions.filter(direction => policy.isolates.includes(direction) || (!listed && ruled(direction)))
   // An object that was readable but is refused for another reason (a twin of the same name) has no `spec` here.
   return named.length > 0 ? named : directions
 }
 
+/** Fields that say nothing about directions. */
+const elsewhere = ['podSelector', 'subject', 'priority', 'tier', 'onChange', 'drainSeconds', 'active', 'description']
+
 /** A problem in `spec` itself, in `policyTypes` or `isolates`, or with a field that we do not know. */
 function isSpecField (path: string): boolean {
-  return path === 'spec' || (path.startsWith('spec.') && !['spec.podSelector', 'spec.subject', 'spec.priority', 'spec.tier', 'spec.onChange', 'spec.drainSeconds', 'spec.active', 'spec.description'].some(known => isUnder(path, known)))
+  return path === 'spec' || (path.startsWith('spec.') && !elsewhere.some(field => isUnder(path, `spec.${field}`)))
 }
 
 function unreadable (rules: Place): boolean {

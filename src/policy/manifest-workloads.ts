@@ -7,11 +7,13 @@ import { parseIp } from '../model/address.ts'
 import { namespaceNameLabel } from '../model/labels.ts'
 import { protocols } from './kinds/ports.ts'
 import { openLists } from './manifest-list.ts'
+import { formatRef } from './normal-form.ts'
 import { Place } from './reader.ts'
 import type { Labels } from '../model/labels.ts'
 import type { NamedPort } from '../model/workload.ts'
 import type { WorkloadEndpoint } from './endpoint.ts'
 import type { ClusterName } from './match.ts'
+import type { PolicyRef } from './normal-form.ts'
 import type { InvalidObject } from './parse.ts'
 
 export interface ManifestWorkload {
@@ -48,7 +50,7 @@ export function workloadsIn (objects: readonly unknown[], home: ClusterName): Ma
   const namespaces = namespacesIn(places)
   const owned = ownersIn(places)
   const workloads = places.filter(place => isWorkload(place) && !hasOwnerIn(owned, place)).map(place => readWorkload(place, namespaces, home))
-  const invalid = places.flatMap(place => place.problems.map(problem => ({ kind: text(place.at('kind'), ''), namespace: text(place.at('metadata').at('namespace'), 'default'), name: text(place.at('metadata').at('name'), ''), ...problem })))
+  const invalid = places.flatMap(place => place.problems.map(problem => ({ ...refOf(place), ...problem })))
   return { workloads: workloads.sort((a, b) => keyOf(a) < keyOf(b) ? -1 : 1), namespaces, invalid }
 }
 
@@ -69,23 +71,22 @@ function namespacesIn (places: readonly Place[]): Record<string, Labels> {
   }))
 }
 
-/** `kind/namespace/name` of the controllers described: their pods and replica sets need not be counted again. */
+/** Keys of the controllers described: their pods and replica sets need not be counted again. */
 function ownersIn (places: readonly Place[]): ReadonlySet<string> {
-  return new Set(places.filter(isWorkload).map(place => `${text(place.at('kind'), '')}/${text(place.at('metadata').at('namespace'), 'default')}/${text(place.at('metadata').at('name'), '')}`))
+  return new Set(places.filter(isWorkload).map(place => formatRef(refOf(place))))
 }
 
 function hasOwnerIn (owners: ReadonlySet<string>, place: Place): boolean {
-  const namespace = text(place.at('metadata').at('namespace'), 'default')
-  return place.at('metadata').at('ownerReferences').items().some(owner => owners.has(`${text(owner.at('kind'), '')}/${namespace}/${text(owner.at('name'), '')}`))
+  const { namespace } = refOf(place)
+  const references = place.at('metadata').at('ownerReferences').items()
+  return references.some(owner => owners.has(formatRef({ namespace, kind: text(owner.at('kind'), ''), name: text(owner.at('name'), '') })))
 }
 
 function readWorkload (place: Place, namespaces: Readonly<Record<string, Labels>>, home: ClusterName): ManifestWorkload {
-  const kind = text(place.at('kind'), '')
+  const { kind, namespace, name } = refOf(place)
   const pod = (templates[kind] ?? []).reduce((at, key) => at.at(key), place)
   const spec = pod.at('spec')
   if (!spec.isRecord) spec.refuse('a pod template is expected')
-  const namespace = text(place.at('metadata').at('namespace'), 'default')
-  const name = text(place.at('metadata').at('name'), '')
   const containers = [...spec.at('containers').items(), ...spec.at('initContainers').items().filter(one => one.at('restartPolicy').value === 'Always')]
   const ports = containers.flatMap(container => container.at('ports').items().map(readPort)).filter(port => port !== undefined)
   return {
@@ -112,6 +113,11 @@ function readWorkload (place: Place, namespaces: Readonly<Record<string, Labels>
       nodeLabels: undefined,
     },
   }
+}
+
+function refOf (place: Place): PolicyRef {
+  const metadata = place.at('metadata')
+  return { kind: text(place.at('kind'), ''), namespace: text(metadata.at('namespace'), 'default'), name: text(metadata.at('name'), '') }
 }
 
 function readPort (place: Place): NamedPort | undefined {

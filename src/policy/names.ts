@@ -18,8 +18,8 @@ export function whyNotLabelKey (key: string): string | undefined {
   if (parts.length > 2) return 'a label key has at most one "/"'
   const [prefix, name] = parts.length === 2 ? parts : [undefined, key]
   if (prefix !== undefined && whyNotSubdomain(prefix) !== undefined) return 'the prefix of a label key is a lower case DNS subdomain'
-  if (!labelNamePattern.test(name ?? '')) return 'the name of a label key is 1 to 63 letters, digits, "-", "_" or ".", beginning and ending with a letter or digit'
-  return undefined
+  if (labelNamePattern.test(name ?? '')) return undefined
+  return 'the name of a label key is 1 to 63 letters, digits, "-", "_" or ".", beginning and ending with a letter or digit'
 }
 
 /** A label value: empty, or as the name of a label key. */

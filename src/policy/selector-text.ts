@@ -60,10 +60,14 @@ function parseRequirement (text: string): Requirement {
 }
 
 function checked (text: string, key: string, operator: Requirement['operator'], values: readonly string[]): Requirement {
-  const numeric = operator === 'greater' || operator === 'less'
-  const reason = whyNotLabelKey(key) ?? (numeric ? (isInteger(values[0] ?? '') ? undefined : 'a whole number is expected') : values.map(whyNotLabelValue).find(why => why !== undefined))
+  const whyNotValue = operator === 'greater' || operator === 'less' ? whyNotInteger : whyNotLabelValue
+  const reason = whyNotLabelKey(key) ?? values.map(whyNotValue).find(why => why !== undefined)
   if (reason !== undefined) throw invalid(text, reason)
   return { key, operator, values }
+}
+
+function whyNotInteger (text: string): string | undefined {
+  return isInteger(text) ? undefined : 'a whole number is expected'
 }
 
 function invalid (text: string, reason: string): PolicyError {

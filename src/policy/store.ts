@@ -79,7 +79,8 @@ export class PolicyStore implements PolicySet {
 
   decide (question: Question): PolicyDecision {
     const why = this.#whyNoPolicy(question)
-    return why === undefined ? decisionOf(this.#viewOf(question.subject)[question.direction], ask(question, this.#sameness)) : withoutPolicy(`default allow: ${why}`)
+    if (why !== undefined) return withoutPolicy(`default allow: ${why}`)
+    return decisionOf(this.#viewOf(question.subject)[question.direction], ask(question, this.#sameness))
   }
 
   explain (question: Question): Explanation {
@@ -112,11 +113,11 @@ export class PolicyStore implements PolicySet {
 
   /** Why no policy has a say in it, if none has. */
   #whyNoPolicy ({ direction, peer, facts, subject: { spiffeId, attributes } }: Question): string | undefined {
-    const home = this.#home
+    const { trustDomain, cluster } = this.#home ?? { trustDomain: spiffeId.trustDomain, cluster: attributes.cluster }
+    const fromNode = direction === 'ingress' && peer.kind === 'unverified' && peer.reason === 'node'
     if (facts?.subjectOnHostNetwork === true) return 'the pod is in its node\'s network, so no policy has it as its subject'
-    if (home !== undefined && (home.trustDomain !== spiffeId.trustDomain || home.cluster !== attributes.cluster)) return 'the pod is of another cluster, whose policies are not here'
-    if (this.#ownNodeMayEnter && direction === 'ingress' && peer.kind === 'unverified' && peer.reason === 'node') return 'the pod\'s own node may always reach it'
-    return undefined
+    if (trustDomain !== spiffeId.trustDomain || cluster !== attributes.cluster) return 'the pod is of another cluster, whose policies are not here'
+    return this.#ownNodeMayEnter && fromNode ? 'the pod\'s own node may always reach it' : undefined
   }
 
   #put (policy: Policy): void {

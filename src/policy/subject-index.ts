@@ -7,7 +7,7 @@
  */
 
 import { formatRef } from './normal-form.ts'
-import { matchesSubject } from './match.ts'
+import { matchesSubject } from './match-workload.ts'
 import type { Labels } from '../model/labels.ts'
 import type { Identity } from '../model/workload.ts'
 import type { Policy, SubjectMatcher } from './normal-form.ts'
@@ -58,14 +58,16 @@ function keysOf ({ namespaces, labels, namespaceLabels }: SubjectMatcher): strin
 
 function lookupKeys ({ attributes: { namespace, labels, namespaceLabels } }: Identity): string[] {
   const pairs = pairsIn(labels)
-  return ['*', `n:${namespace}`, ...pairs.map(pair => `n:${namespace} ${pair}`), ...pairs.map(pair => `l:${pair}`), ...pairsIn(namespaceLabels).map(pair => `s:${pair}`)]
+  const ofNamespace = pairsIn(namespaceLabels).map(pair => `s:${pair}`)
+  return ['*', `n:${namespace}`, ...pairs.flatMap(pair => [`n:${namespace} ${pair}`, `l:${pair}`]), ...ofNamespace]
 }
 
 /** The `key=value` alternatives of the requirement with the fewest; none when nothing asks for a value. */
 function pairsOf (selector: Selector | undefined): string[] | undefined {
   let best: string[] | undefined
   for (const { key, operator, values } of selector ?? []) {
-    if (operator === 'in' && values.length <= maxKeys && (best === undefined || values.length < best.length)) best = unique(values).map(value => `${key}=${value}`)
+    const better = operator === 'in' && values.length <= maxKeys && (best === undefined || values.length < best.length)
+    if (better) best = unique(values).map(value => `${key}=${value}`)
   }
   return best
 }

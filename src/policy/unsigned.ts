@@ -21,7 +21,8 @@ function closeEntry (entry: PolicyEntry, unsigned: readonly string[], findings: 
   if (entry.peers === 'everyone' || keys.length === 0) return entry
   const allow = entry.action === 'allow' && entry.mode === undefined
   for (const key of keys) {
-    findings.push({ ...entry.policy, path: entry.rule, reason: `selects peers by the label ${key}, which is not signed: ${allow ? 'it can never match' : 'it denies as if that label matched'}` })
+    const so = allow ? 'it can never match' : 'it denies as if that label matched'
+    findings.push({ ...entry.policy, path: entry.rule, reason: `selects peers by the label ${key}, which is not signed: ${so}` })
   }
   const peers = entry.peers.map(peer => closePeer(peer, unsigned, allow))
   return { ...entry, action: allow ? 'allow' : 'deny', peers }

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { ipFrom } from '../../src/model/address.ts'
-import { domainMatches } from '../../src/policy/match.ts'
+import { domainMatches } from '../../src/policy/match-address.ts'
 import { judgeFlow, parseFlow } from '../../src/policy/index.ts'
 import { accessPolicy, clusterPolicy, decide, networkPolicy, noon, question, setOf, unverified, verified } from './world.ts'
 

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { globMatches } from '../../src/policy/match.ts'
+import { globMatches } from '../../src/policy/match-workload.ts'
 import { accessPolicy, clusterPolicy, decide, networkPolicy, question, verified } from './world.ts'
 
 const byLabel = networkPolicy({ podSelector: {}, ingress: [{ from: [{ podSelector: { matchLabels: { app: 'api' } } }] }] })

@@ -71,7 +71,8 @@ function list<K extends string> (place: Place, key: K, whyNot: (text: string) =>
 /** Absent: the directions that hold an allow rule, as a list of who may enter means that others may not. */
 function readIsolates (place: Place, entries: readonly PolicyEntry[]): PolicyDirection[] {
   const named = place.items({ most: 2 }).map(item => item.oneOf(directions))
-  return directions.filter(direction => place.present ? named.includes(direction) : entries.some(entry => entry.direction === direction && entry.action === 'allow' && !entry.observe))
+  const allows = (direction: PolicyDirection): boolean => entries.some(entry => entry.direction === direction && entry.action === 'allow' && !entry.observe)
+  return directions.filter(direction => place.present ? named.includes(direction) : allows(direction))
 }
 
 function readRule (place: Place, direction: PolicyDirection, policy: PolicyRef, shared: Shared): PolicyEntry {

@@ -30,7 +30,8 @@ export function readCidr (place: Place): Cidr | undefined {
 /** A list of CIDRs, each at most once. */
 export function readNetworks (place: Place, most: number): AddressMatcher[] {
   place.set(undefined, { least: 1, most })
-  return place.items().filter(({ value }) => typeof value === 'string').map(readCidr).filter(cidr => cidr !== undefined).map(cidr => ({ kind: 'address', cidr, except: [] }))
+  const texts = place.items().filter(({ value }) => typeof value === 'string') // the others are refused above
+  return texts.map(readCidr).filter(cidr => cidr !== undefined).map(cidr => ({ kind: 'address', cidr, except: [] }))
 }
 
 /** A list of domain names, each at most once; in the matcher they are lower case and without the final dot. */

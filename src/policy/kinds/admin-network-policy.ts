@@ -19,6 +19,8 @@ const baseline: Dialect = {
 
 const admin: Dialect = { ...baseline, actions: { ...baseline.actions, Pass: 'pass' } }
 
+const portFields = ['portNumber', 'portRange', 'namedPort']
+
 /** The API gives the singleton no priority. It stands after every ClusterNetworkPolicy of the baseline tier (0 to 1000). */
 const lastPriority = 1001
 
@@ -55,7 +57,7 @@ function readPolicy (object: Place, kind: string, tier: Policy['tier'], priority
 function readPort (place: Place): readonly PortMatcher[] | undefined {
   if (place.present && !place.isRecord) { place.refuse('an object is expected'); return [] }
   const keys = place.keys()
-  if (!keys.some(key => ['portNumber', 'portRange', 'namedPort'].includes(key))) { place.warn('a port with no known field: the rule fails closed'); return undefined }
+  if (!keys.some(key => portFields.includes(key))) { place.warn('a port with no known field: the rule fails closed'); return undefined }
   if (keys.length > 1) { place.refuse('exactly one of portNumber, portRange, namedPort is needed'); return [] }
   if (keys[0] === 'portNumber') return readPortNumber(place.at('portNumber'))
   return keys[0] === 'portRange' ? readPortRange(place.at('portRange')) : readNamedPort(place.at('namedPort'))

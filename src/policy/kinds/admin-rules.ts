@@ -72,7 +72,9 @@ function readRule (place: Place, direction: PolicyDirection, policy: PolicyRef, 
   }
 }
 
-function failClosed (action: PolicyEntry['action'], peers: readonly PeerMatcher[] | undefined, ports: PolicyEntry['ports'] | undefined): Pick<PolicyEntry, 'action' | 'peers' | 'ports'> {
+type Reach = Pick<PolicyEntry, 'action' | 'peers' | 'ports'>
+
+function failClosed (action: Reach['action'], peers: Reach['peers'] | undefined, ports: Reach['ports'] | undefined): Reach {
   if (peers !== undefined && ports !== undefined) return { action, peers, ports }
   return action === 'allow' ? { action, peers: [], ports: [] } : { action: 'deny', peers: 'everyone', ports: 'every' }
 }
@@ -117,6 +119,7 @@ function readPorts (place: Place, dialect: Dialect): 'every' | PortMatcher[] | u
 function refuseNamedPortsOfNobody (rule: Place, peersField: 'from' | 'to', ports: PolicyEntry['ports'] | undefined): void {
   if (ports === undefined || ports === 'every' || !ports.some(({ kind }) => kind === 'named')) return
   for (const peer of rule.at(peersField).items()) {
-    if (peer.keys().some(key => key === 'nodes' || key === 'networks' || key === 'domainNames')) peer.refuse('a peer without named ports cannot stand beside a named port')
+    const nobody = peer.keys().some(key => egressPeers.includes(key) && !ingressPeers.includes(key))
+    if (nobody) peer.refuse('a peer without named ports cannot stand beside a named port')
   }
 }
