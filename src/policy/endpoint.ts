@@ -29,7 +29,8 @@ export interface WorkloadEndpoint {
 
 export interface ExternalEndpoint {
   readonly kind: 'external'
-  readonly ip: IpAddress
+  /** Its address, where that is known: an endpoint may be given by its name alone. */
+  readonly ip: IpAddress | undefined
   /** Names known for the address; lower case, no final dot. */
   readonly domains: readonly string[]
 }
@@ -79,7 +80,7 @@ function strictly<T> (value: unknown, read: (place: Place) => T): T {
 }
 
 function readEndpoint (place: Place, home: ClusterName): Endpoint {
-  if (place.at('external').present) return readExternal(place)
+  if (place.at('external').present || place.at('fqdn').present) return readExternal(place)
   place.record(workloadFields)
   return {
     kind: 'workload',
@@ -92,8 +93,8 @@ function readEndpoint (place: Place, home: ClusterName): Endpoint {
 
 function readExternal (place: Place): ExternalEndpoint {
   place.record(['external', 'fqdn'])
-  const name = place.at('fqdn')
-  return { kind: 'external', ip: readIp(place.at('external')), domains: name.present ? [canonicalDomain(name.text() ?? '')] : [] }
+  const [address, name] = [place.at('external'), place.at('fqdn')]
+  return { kind: 'external', ip: address.present ? readIp(address) : undefined, domains: name.present ? [canonicalDomain(name.text() ?? '')] : [] }
 }
 
 /** The form in which domain names are compared. */

@@ -54,7 +54,7 @@ function peerOf (endpoint: Endpoint): Peer {
 }
 
 function factsOf (endpoint: Endpoint): PeerFacts {
-  if (endpoint.kind === 'external') return { domains: endpoint.domains }
+  if (endpoint.kind === 'external') return { domains: endpoint.domains, ...(endpoint.ip === undefined ? { addressUnknown: true } : {}) }
   const { ip, nodeLabels } = endpoint
   if (isPod(endpoint)) return ip === undefined ? {} : { podIp: ip }
   // A pod in its node's network is a node even when no label of the node is known.

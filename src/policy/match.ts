@@ -68,6 +68,11 @@ export function stageOf (entry: PolicyEntry, asked: Asked, trace?: Trace): Stage
   return 'matched'
 }
 
+/** Whether the peer is one whom the entry is about, whatever time and port. */
+export function entryMatchesPeer ({ peers }: PolicyEntry, asked: Asked): boolean {
+  return peers === 'everyone' || peers.some(peer => matchesPeer(peer, asked))
+}
+
 export function matchesPeer (matcher: PeerMatcher, asked: Asked, trace?: Trace): boolean {
   switch (matcher.kind) {
     case 'workload': return matchesWorkload(matcher, asked, trace)
