@@ -66,7 +66,7 @@ export async function startAgent (config: Config, { version, clock = systemClock
   started.defer(() => { source.stop() })
   started.defer(reportFailures(source, observation))
 
-  const policies = new Policies(source.manifests(), { unsignedLabels: excludedLabels }, observation)
+  const policies = new Policies(source.manifests(), { unsignedLabels: excludedLabels, sameness: config.sameness, home: config }, observation)
   const registry = new Registry(() => policies.current(), clock, { graceMs: config.certificates.endConnections ? 0 : Infinity })
   const node: NodeParts = {
     recorder, registry, clock, metrics,

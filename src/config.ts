@@ -6,6 +6,7 @@
 import { dirname, resolve } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { ClusterError, parseYaml, readTextFile } from './cluster/index.ts'
+import { defaultExcludedLabels } from './identity/index.ts'
 import { parseDuration } from './lib/duration.ts'
 import { choiceReader, flagReader, listReader, mapReader, numberReader, parsedReader, readSettings, recordReader, showValue, textReader, unknownKey } from './lib/settings.ts'
 import { parseSocketAddress } from './model/address.ts'
@@ -45,6 +46,7 @@ const labels = recordReader(labelKeyText, textReader('label value', 'a label val
 const cidr = parsedReader('CIDR', 'a CIDR such as 10.0.0.0/8', parseCidr)
 const port = numberReader('port', 1, 65535)
 const ports = recordReader(textReader('port name', 'a port name of at most 15 lower-case letters, digits and -', isPortName), port, 'map of name to port')
+const trustDomain = textReader('trust domain', 'a SPIFFE trust domain such as east.example', isTrustDomain)
 const digest = textReader('digest', 'an image digest such as sha256:64 hex digits', text => /^sha256:[0-9a-f]{64}$/.test(text))
 
 const workloadRows = {
@@ -63,6 +65,11 @@ const workloadRows = {
   'exclude.cidrs': row(listReader(cidr, 'list of CIDRs'), { default: [], meaning: 'other ends whose connections are NOT captured, both ways' }),
 } as const satisfies Settings
 
+const sameRows = {
+  trustDomain: row(trustDomain, { meaning: 'trust domain of a cluster whose pods count as pods of this one' }),
+  cluster: row(name, { meaning: 'name of that cluster' }),
+} as const satisfies Settings
+
 const namespaceRows = {
   labels: row(labels, { default: {}, meaning: `labels of the namespace; ${namespaceNameLabel} is always there` }),
 } as const satisfies Settings
@@ -70,10 +77,11 @@ const namespaceRows = {
 const rows = {
   'node': row(name, { meaning: 'name of this node' }),
   'cluster': row(name, { meaning: 'name of the cluster' }),
-  'trustDomain': row(textReader('trust domain', 'a SPIFFE trust domain such as east.example', isTrustDomain), { meaning: 'SPIFFE trust domain of the workloads' }),
+  'trustDomain': row(trustDomain, { meaning: 'SPIFFE trust domain of the workloads' }),
   'authority': row(path, { meaning: 'folder of the certificate authority; made on first start; agents may share one' }),
   'trust': row(listReader(path, 'list of paths'), { default: [], meaning: 'PEM files with roots of other trust domains' }),
   'policies': row(path, { meaning: 'folder of Kubernetes policy YAML; followed while the agent runs' }),
+  'sameness': row(listReader(mapReader('cluster', sameRows), 'list of clusters'), { default: [], meaning: 'other clusters whose pods standard policies may select as if they were of this one; by default only an AccessPolicy that names them can' }),
   'mode': row(choiceReader(['encrypt'], ' (authenticate is not there yet)'), { default: 'encrypt', meaning: 'how bytes travel between agents: mutual TLS 1.3 for the life of the connection' }),
   'discovery': row(choiceReader(['option', 'declared']), { default: 'option', meaning: 'how an agent at the other end is found: by a TCP option (needs BPF), or by the lists below' }),
   'declared.protected': row(listReader(cidr, 'list of CIDRs'), { default: [], meaning: 'with discovery: declared, destinations that have an agent' }),
@@ -83,7 +91,6 @@ const rows = {
   'workloads': row(listReader(mapReader('workload', workloadRows), 'list of workloads'), { default: [], meaning: 'the workloads of this node; followed while the agent runs' }),
   'certificates.ttl': row(duration(1000, 30 * 86_400_000), { default: '1h', meaning: 'life of a workload certificate' }),
   'certificates.backdate': row(duration(0, 86_400_000), { default: '5m', meaning: 'how far before its issue a certificate becomes valid, for clocks that are behind' }),
-  'certificates.renewAt': row(numberReader('share', 0.1, 0.9, { whole: false }), { default: 0.5, meaning: 'share of its life after which a certificate is renewed' }),
   'certificates.endConnections': row(flagReader, { default: true, meaning: 'close a live connection when a certificate it was opened with ends' }),
   'handshake.timeout': row(duration(100, 300_000), { default: '10s', meaning: 'most time from accepting a connection to the verdict' }),
   'handshake.groups': row(textReader('list', 'names of TLS groups with : between them', text => groupList.test(text)), { default: 'X25519MLKEM768:X25519', meaning: 'TLS key exchange groups, best first; the first default is post-quantum' }),
@@ -93,7 +100,7 @@ const rows = {
   'shutdown.timeout': row(duration(0, 3_600_000), { default: '5s', meaning: 'how long open connections may finish when the agent stops' }),
   'log.level': row(choiceReader(logLevels), { default: 'info', meaning: 'least level that is logged, to stderr' }),
   'records.path': row(path, { default: 'stdout', meaning: 'where flow records go: stdout, or a file that is appended to' }),
-  'attributes.excludedLabels': row(listReader(labelKeyText, 'list of label keys'), { default: ['pod-template-hash', 'controller-revision-hash', 'pod-template-generation'], meaning: 'labels that change too often to be signed; no policy can select by them' }),
+  'attributes.excludedLabels': row(listReader(labelKeyText, 'list of label keys'), { default: [...defaultExcludedLabels], meaning: 'labels that change too often to be signed; no policy can select by them' }),
 } as const satisfies Settings
 
 /** All settings, frozen. Paths are absolute, times are in ms. */
@@ -106,12 +113,13 @@ export interface Config {
   readonly authority: string
   readonly trust: readonly string[]
   readonly policies: string
+  readonly sameness: readonly { readonly trustDomain: string, readonly cluster: string }[]
   readonly mode: 'encrypt'
   readonly discovery: { readonly kind: 'option' } | { readonly kind: 'declared', readonly protected: readonly Cidr[], readonly external: readonly Cidr[] }
   readonly admin: { readonly listen: SocketAddress }
   /** The part that a running agent follows. */
   readonly directory: DirectorySettings
-  readonly certificates: { readonly ttlMs: number, readonly backdateMs: number, readonly renewAt: number, readonly endConnections: boolean }
+  readonly certificates: { readonly ttlMs: number, readonly backdateMs: number, readonly endConnections: boolean }
   readonly handshake: { readonly timeoutMs: number, readonly groups: string }
   readonly connect: { readonly timeoutMs: number }
   readonly limits: { readonly connectionsPerPod: number, readonly handshakesPerPod: number }
@@ -133,7 +141,7 @@ export interface SettingLine {
 
 /** Every setting in the order of the table; those of a workload or namespace after it, as `workloads[].netns`. */
 export function settingLines (): SettingLine[] {
-  return [...linesOf(rows, ''), ...linesOf(namespaceRows, 'namespaces.NAME.'), ...linesOf(workloadRows, 'workloads[].')]
+  return [...linesOf(rows, ''), ...linesOf(sameRows, 'sameness[].'), ...linesOf(namespaceRows, 'namespaces.NAME.'), ...linesOf(workloadRows, 'workloads[].')]
 }
 
 /** Reads and checks the file. Throws ConfigError; nothing has been started then. */
@@ -237,14 +245,14 @@ function toConfig (values: Values<typeof rows>, file: string): Config {
   return {
     file,
     node: values.node, cluster: values.cluster, trustDomain: values.trustDomain, mode: values.mode,
-    authority: at(values.authority), trust: values.trust.map(at), policies: at(values.policies),
+    authority: at(values.authority), trust: values.trust.map(at), policies: at(values.policies), sameness: values.sameness,
     discovery: values.discovery === 'option' ? { kind: 'option' } : { kind: 'declared', protected: values['declared.protected'], external: values['declared.external'] },
     admin: { listen: values['admin.listen'] },
     directory: {
       namespaces: Object.fromEntries(Object.entries(values.namespaces).map(([name, { labels }]) => [name, labels])),
       workloads: values.workloads.map(workload => toWorkload(workload, at)),
     },
-    certificates: { ttlMs: values['certificates.ttl'], backdateMs: values['certificates.backdate'], renewAt: values['certificates.renewAt'], endConnections: values['certificates.endConnections'] },
+    certificates: { ttlMs: values['certificates.ttl'], backdateMs: values['certificates.backdate'], endConnections: values['certificates.endConnections'] },
     handshake: { timeoutMs: values['handshake.timeout'], groups: values['handshake.groups'] },
     connect: { timeoutMs: values['connect.timeout'] },
     limits: { connectionsPerPod: values['limits.connectionsPerPod'], handshakesPerPod: values['limits.handshakesPerPod'] },

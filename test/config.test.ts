@@ -24,7 +24,7 @@ t.test('the promised file works as written', async t => {
   t.match(config, {
     node: 'alpha', cluster: 'east', trustDomain: 'east.example', authority: '/etc/liburna/authority', trust: ['/etc/liburna/west/root.pem'],
     policies: '/etc/liburna/policies', mode: 'encrypt', discovery: { kind: 'option' }, admin: { listen: { ip: { text: '127.0.0.1' }, port: 9901 } },
-    certificates: { ttlMs: 3_600_000, renewAt: 0.5 }, handshake: { timeoutMs: 10_000, groups: 'X25519MLKEM768:X25519' }, records: { path: 'stdout' },
+    certificates: { ttlMs: 3_600_000, backdateMs: 300_000 }, handshake: { timeoutMs: 10_000, groups: 'X25519MLKEM768:X25519' }, records: { path: 'stdout' },
   })
   t.same(config.directory, {
     namespaces: { shop: { team: 'shop' } },
@@ -77,7 +77,6 @@ for (const [what, text, message] of [
   ['an empty group', `${head}log:\n`, '/n.yaml:6: log is null; expected a map'],
   ['a number as duration', `${head}handshake: {timeout: 10}\n`, '/n.yaml:6: handshake.timeout is 10; expected a duration such as 250ms, 10s or 1h, from 100 ms to 300000 ms'],
   ['a duration out of range', `${head}handshake: {timeout: 1h}\n`, /handshake\.timeout is "1h"; expected a duration .* to 300000 ms/],
-  ['a share out of range', `${head}certificates: {renewAt: 1}\n`, /certificates\.renewAt is 1; expected a number from 0\.1 to 0\.9/],
   ['a flag as text', `${head}certificates: {endConnections: "yes"}\n`, /endConnections is "yes"; expected true or false/],
   ['the mode to come', `${head}mode: authenticate\n`, '/n.yaml:6: mode is "authenticate"; expected encrypt (authenticate is not there yet)'],
   ['a bad address', `${head}admin: {listen: "9901"}\n`, '/n.yaml:6: admin.listen is "9901"; expected an address such as 127.0.0.1:9901'],

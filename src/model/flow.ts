@@ -43,6 +43,8 @@ export interface FlowRecord {
   /** Text form of the deciding entry at this end, or at the other one for `denied-by-peer`. */
   readonly decidedBy: string
   readonly reason: string
+  /** Keys of the other end's labels that the decision at this end depended on; their values are in its `labels`. */
+  readonly peerLabels: readonly string[]
   /** What the observe rules would have done; empty without any. */
   readonly observed: string
   readonly outcome: Outcome

@@ -23,6 +23,8 @@ export interface Decision {
   /** One sentence, lower case, no final period. */
   readonly reason: string
   readonly observed: Observation | undefined
+  /** Keys of the peer's labels that it depended on; sorted. */
+  readonly peerLabels: readonly string[]
 }
 
 export function formatRuleName ({ kind, namespace, name, rule }: RuleName): string {

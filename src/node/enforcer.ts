@@ -3,7 +3,8 @@
 import { formatSpiffeId } from '../model/spiffe-id.ts'
 import { Revocation } from '../relay/index.ts'
 import { EnforcedPod } from './enforced-pod.ts'
-import type { ClusterChange, ClusterSource, LocalWorkload } from '../cluster/index.ts'
+import type { ClusterChange, ClusterSource, LocalWorkload, Manifest } from '../cluster/index.ts'
+import type { Timer } from '../lib/clock.ts'
 import type { Unsubscribe } from '../lib/emitter.ts'
 import type { EnforcedPodOptions, EnforcedPodParts, WorkloadChange } from './enforced-pod.ts'
 import type { Policies } from './policies.ts'
@@ -19,6 +20,7 @@ export class Enforcer {
   readonly #pods = new Map<string, EnforcedPod>()
   readonly #leaving = new Set<Promise<void>>()
   #unsubscribe: readonly Unsubscribe[] = []
+  #nextChange: Timer | undefined
 
   constructor (options: EnforcedPodOptions, parts: EnforcerParts) {
     this.#options = options
@@ -31,6 +33,7 @@ export class Enforcer {
   start (): void {
     const { source, identity, node } = this.#parts
     for (const workload of source.workloads()) this.#add(workload)
+    this.#judgeAgain()
     this.#unsubscribe = [
       source.onChange(change => { this.#follow(change) }),
       identity.trust.onChange(() => { node.registry.reprove() }),
@@ -54,6 +57,7 @@ export class Enforcer {
   /** Ends service everywhere and keeps the rules: the guard stays. */
   async stop (): Promise<void> {
     for (const unsubscribe of this.#unsubscribe) unsubscribe()
+    this.#nextChange?.cancel()
     const why = new Revocation('shutdown', 'the agent stops')
     await Promise.all([...this.pods.map(pod => pod.leave('keep', why)), ...this.#leaving])
     this.#pods.clear()
@@ -90,9 +94,19 @@ export class Enforcer {
     this.#parts.node.registry.rejudge(entry => entry.pod === pod)
   }
 
-  #replacePolicies (manifests: Parameters<Policies['replace']>[0]): void {
+  #replacePolicies (manifests: readonly Manifest[]): void {
     this.#parts.policies.replace(manifests)
-    this.#parts.node.registry.rejudge()
+    this.#judgeAgain()
+  }
+
+  /** Judges all live connections by the policies and the time of now, and again when time alone changes an answer. */
+  #judgeAgain (): void {
+    const { node: { registry, clock, policies } } = this.#parts
+    registry.rejudge()
+    this.#nextChange?.cancel()
+    const nowMs = clock.now()
+    const nextMs = policies().nextChangeMs(nowMs)
+    this.#nextChange = nextMs === Infinity ? undefined : clock.after(nextMs - nowMs, () => { this.#judgeAgain() })
   }
 
 }

@@ -48,6 +48,7 @@ export class Flow implements Disposable {
   #decidedBy = ''
   #reason = ''
   #observed = ''
+  #peerLabels: readonly string[] = []
   #sent = 0
   #received = 0
   #establishedMs: number | undefined
@@ -86,6 +87,7 @@ export class Flow implements Disposable {
     this.#verdict = decision.action === 'allow' ? 'allowed' : 'denied'
     this.#decidedBy = formatRuleName(decision.decidedBy)
     this.#reason = decision.reason
+    this.#peerLabels = decision.peerLabels
     this.#observed = decision.observed === undefined ? '' : `${decision.observed.action} by ${formatRuleName(decision.observed.decidedBy)}`
     this.#established()
   }
@@ -136,6 +138,7 @@ export class Flow implements Disposable {
       verdict: this.#verdict,
       decidedBy: this.#decidedBy,
       reason: this.#reason,
+      peerLabels: this.#peerLabels,
       observed: this.#observed,
       outcome,
       detail,

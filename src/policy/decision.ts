@@ -29,7 +29,7 @@ export interface PolicyDecision extends Decision {
   readonly requiredMode: RequiredMode | undefined
   /** At most three entries that were asked and did not match, nearest first. Computed when read. */
   readonly nearest: readonly Miss[]
-  /** Label keys of the peer that mattered: those that the deciding rule, or for a denial by isolation the nearest ones, looked at. Sorted. */
+  /** Those that the deciding rule, or for a denial by isolation the nearest ones, looked at. Sorted. */
   readonly peerLabels: readonly string[]
 }
 

@@ -35,6 +35,7 @@ export function authorize (entry: Entry, node: Pick<NodeParts, 'policies' | 'clo
   const decision = node.policies().decide(questionOf(entry, node.clock.now()))
   entry.flow.remote(peerOf(entry.secured, entry.flow))
   entry.flow.decided(decision)
+  entry.permitted = decision.action === 'allow' ? decision : undefined
   const message = messageOf(decision)
   return message.accepted ? { kind: 'permitted', permit: new Permit(entry), message } : { kind: 'denied', message }
 }

@@ -6,13 +6,14 @@
 
 import { HandshakeError } from '../handshake/index.ts'
 import { formatSocketAddress } from '../model/address.ts'
+import { fateOf } from '../policy/index.ts'
 import { Revocation } from '../relay/index.ts'
 import type { Session } from '../handshake/index.ts'
 import type { Clock, Timer } from '../lib/clock.ts'
 import type { SocketAddress } from '../model/address.ts'
 import type { Peer } from '../model/peer.ts'
 import type { Flow } from '../observe/index.ts'
-import type { PolicySet, Question } from '../policy/index.ts'
+import type { PolicyDecision, PolicySet, Question } from '../policy/index.ts'
 import type { RevokeSignal } from '../relay/index.ts'
 import type { LocalPod, Secured } from './pod.ts'
 
@@ -25,6 +26,8 @@ export interface Entry {
   readonly destination: SocketAddress
   /** Aborts, with a Revocation, when the connection must end. */
   readonly revoked: RevokeSignal
+  /** The decision that permitted it; none yet before that. */
+  permitted: PolicyDecision | undefined
 }
 
 export interface RegistryOptions {
@@ -34,6 +37,8 @@ export interface RegistryOptions {
 
 interface Live extends Entry {
   readonly controller: AbortController
+  /** The rule that denies it now lets it finish until then. */
+  drain: Timer | undefined
   release (): void
 }
 
@@ -57,11 +62,11 @@ export class Registry {
     const controller = new AbortController()
     const ends: Array<() => void> = []
     const live: Live = {
-      flow, pod, secured, destination, controller, revoked: controller.signal,
+      flow, pod, secured, destination, controller, revoked: controller.signal, permitted: undefined, drain: undefined,
       release: () => { this.#live.delete(live); for (const end of ends.splice(0)) end() },
     }
     this.#live.add(live)
-    ends.push(follow(pod.closing, reason => { controller.abort(reason) }))
+    ends.push(() => { live.drain?.cancel() }, follow(pod.closing, reason => { controller.abort(reason) }))
     if (secured.kind === 'verified') this.#watch(live, secured.session, ends)
     return Object.assign(live, { [Symbol.dispose]: () => { live.release() } })
   }
@@ -102,9 +107,21 @@ export class Registry {
 
   #rejudge (live: Live): void {
     const decision = this.#policies().decide(questionOf(live, this.#clock.now()))
-    if (decision.action === 'allow') return
-    live.flow.decided(decision)
-    live.controller.abort(new Revocation('policy-changed', decision.reason))
+    if (decision.action === 'allow') {
+      live.drain?.cancel()
+      live.drain = undefined
+      return
+    }
+    const end = (): void => {
+      live.flow.decided(decision)
+      live.controller.abort(new Revocation('policy-changed', decision.reason))
+    }
+    const fate = live.permitted === undefined ? { kind: 'close' as const } : fateOf(live.permitted, decision)
+    switch (fate.kind) {
+      case 'close': end(); break
+      case 'drain': live.drain ??= this.#clock.after(fate.forMs, end); break
+      case 'keep': break
+    }
   }
 
   #watch (live: Live, session: Session, ends: Array<() => void>): void {

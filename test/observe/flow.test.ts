@@ -6,7 +6,7 @@ import type { Decision } from '../../src/model/verdict.ts'
 
 const addresses = { client: socketAddress('10.0.0.1', 4000), originalDestination: socketAddress('10.0.0.2', 80) }
 const rule = { kind: 'NetworkPolicy', namespace: 'shop', name: 'allow-web', rule: 'ingress[0]' }
-const allow: Decision = { action: 'allow', decidedBy: rule, reason: 'the peer matches', observed: undefined }
+const allow: Decision = { action: 'allow', decidedBy: rule, reason: 'the peer matches', observed: undefined, peerLabels: ['app'] }
 
 function identity (name: string): Identity {
   return {
@@ -35,7 +35,7 @@ t.test('a flow becomes one record with all that was learnt', async t => {
     source: { spiffeId: 'spiffe://east.example/ns/shop/sa/cart', cluster: 'east', namespace: 'shop', name: 'cart-0', labels: { app: 'cart' }, address: '10.0.0.1:4000' },
     destination: { spiffeId: 'spiffe://east.example/ns/shop/sa/web', cluster: 'east', namespace: 'shop', name: 'web-0', labels: { app: 'web' }, address: '10.0.0.2:8080' },
     originalDestination: '10.0.0.2:80', realDestination: '10.0.0.2:8080', peer: 'verified', verdict: 'allowed',
-    decidedBy: 'NetworkPolicy shop/allow-web ingress[0]', reason: 'the peer matches', observed: '', outcome: 'completed', detail: '',
+    decidedBy: 'NetworkPolicy shop/allow-web ingress[0]', reason: 'the peer matches', peerLabels: ['app'], observed: '', outcome: 'completed', detail: '',
     bytesSent: 10, bytesReceived: 14, establishMs: 5, durationMs: 25,
   }])
 })
