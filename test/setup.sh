@@ -28,7 +28,7 @@ package_of () {
 
 commands_for () {
   case $1 in
-    test) echo nft ip nsenter nginx curl iperf3 sshd mariadbd tcpdump ;;
+    test) echo nft ip nsenter nginx curl iperf3 sshd mariadbd tcpdump openssl ;;
     demo) echo nft ip nsenter nginx mariadbd tcpdump ;;
     bench) echo nft ip nsenter haproxy openssl ;;
   esac
