@@ -62,7 +62,9 @@ export async function observe (from: LabPod, address: string): Promise<'allowed'
   }
 }
 
+/** The rule that decided and, where it did not match, the nearest reason why. */
 export function whyOf ({ decidedBy, reason, outcome }: FlowRecord): string {
   const rule = decidedBy === '' ? outcome : decidedBy
-  return reason === '' ? rule : `${rule}: ${reason}`
+  const nearest = /\(nearest: .*?\]: (.*)\)$/.exec(reason)?.[1]
+  return nearest === undefined ? rule : `${rule}: ${nearest}`
 }
