@@ -13,7 +13,7 @@
 
 import { socketAddress } from '../model/address.ts'
 import { bindListener, listenOn, localAddressOf, Netns } from '../sys/index.ts'
-import { applyCapture } from './apply.ts'
+import { applyCapture, removeCapture } from './apply.ts'
 import { CaptureError } from './error.ts'
 import { marks } from './marks.ts'
 import { PodCapture } from './pod-capture.ts'
@@ -60,6 +60,15 @@ export class Capture {
       throw error
     }
   }
+}
+
+/**
+ * Takes rules, routes and settings of a dead agent out of a namespace; does nothing where there are none. Not for
+ * one that a living agent holds. Throws `CaptureError` and `SysError` (ENOENT without the namespace).
+ */
+export async function disarmNetns (nameOrPath: string): Promise<void> {
+  using netns = Netns.open(nameOrPath)
+  await removeCapture(netns)
 }
 
 async function armNetns (netns: Netns, exclude: Exclusions, onEnd: () => void): Promise<PodCapture> {

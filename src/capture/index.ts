@@ -2,7 +2,7 @@
  * How a workload's packets come to us, and how we let go: rules in its namespace, sockets there, discovery.
  */
 
-export { backlog, Capture } from './capture.ts'
+export { backlog, Capture, disarmNetns } from './capture.ts'
 export { CaptureError } from './error.ts'
 export { descriptorOf } from './dial.ts'
 export { expectsAgent } from './declared.ts'
@@ -12,6 +12,6 @@ export { PodCapture } from './pod-capture.ts'
 export type { CaptureErrorCode } from './error.ts'
 export type { CaptureSpec } from './capture.ts'
 export type { DeclaredPeers } from './declared.ts'
-export type { DialOptions, DialPodOptions, Listeners } from './pod-capture.ts'
+export type { DialOptions, Listeners } from './pod-capture.ts'
 export type { Discovery, NoDiscovery } from './discovery.ts'
 export type { Exclusions, PortRange } from './exclusions.ts'

@@ -9,6 +9,7 @@ import { CaptureError } from './error.ts'
 import { portsContain } from './exclusions.ts'
 import { marks } from './marks.ts'
 import { choosePort } from './port-choice.ts'
+import { PortsInUse } from './ports-in-use.ts'
 import type { Socket } from 'node:net'
 import type { IpAddress, IpFamily, OriginalDestination, SocketAddress } from '../model/address.ts'
 import type { Fd, Netns } from '../sys/index.ts'
@@ -25,14 +26,6 @@ export interface Listeners {
 export interface DialOptions {
   /** Ends the try; the promise rejects with its reason. */
   readonly signal?: AbortSignal
-}
-
-export interface DialPodOptions extends DialOptions {
-  /**
-   * Ports that clients of this address use now towards this destination, besides the client's own. It matters only
-   * for those below 32768 (a NAT gateway, an unusual client). @default none
-   */
-  readonly inUse?: ReadonlySet<number>
 }
 
 /** What `Capture` has made ready for a workload. */
@@ -56,6 +49,7 @@ export class PodCapture {
   readonly #parts: PodCaptureParts
   readonly #own: readonly SocketAddress[]
   #exclude: Exclusions
+  readonly #inUse = new PortsInUse()
   #ended = false
   #work: Promise<unknown> = Promise.resolve()
 
@@ -87,24 +81,20 @@ export class PodCapture {
   }
 
   /**
-   * Dials the application from the client's address, with a port of ours. Resolves with a paused socket; rejects with
-   * Node's errors, or `no-free-port`.
+   * Dials the application from the client's address, with a port of ours: one that no client of that address uses
+   * towards `to` in a connection that is served now. Resolves with a paused socket; rejects with Node's errors, or
+   * `no-free-port`.
    */
-  async dialPod (client: SocketAddress, to: SocketAddress, { signal, inUse = new Set() }: DialPodOptions = {}): Promise<Socket> {
-    const tried = new Set<number>()
-    const taken = (port: number): boolean =>
-      port === client.port || inUse.has(port) || tried.has(port) || portsContain(this.#exclude.outboundPorts, port)
-    for (let i = 0; i < mostPorts; i++) {
-      const port = choosePort(taken, Math.random())
-      if (port === undefined) break
-      tried.add(port)
-      try {
-        return await connect(this.#open(client.ip.family, marks.pod, { ip: client.ip, port, transparent: true }), to, signal)
-      } catch (error) {
-        if (!portIsTaken(error)) throw error
-      }
+  async dialPod (client: SocketAddress, to: SocketAddress, { signal }: DialOptions = {}): Promise<Socket> {
+    const leave = this.#inUse.enter(client, to)
+    try {
+      const socket = await this.#dialFromAnyPort(client, to, signal)
+      socket.once('close', leave)
+      return socket
+    } catch (error) {
+      leave()
+      throw error
     }
-    throw new CaptureError('no-free-port', `no port of ${client.ip.text} is free for another connection to port ${to.port}`)
   }
 
   /** Changes what is excluded; connections that are there keep what they have. Throws `CaptureError`. */
@@ -131,6 +121,23 @@ export class PodCapture {
   /** Closes our descriptors and keeps the rules: from now on new connections are held, in and out (the guard). */
   release (): void {
     if (!this.#ended) this.#end()
+  }
+
+  async #dialFromAnyPort (client: SocketAddress, to: SocketAddress, signal: AbortSignal | undefined): Promise<Socket> {
+    const tried = new Set<number>()
+    const taken = (port: number): boolean =>
+      tried.has(port) || this.#inUse.has(client.ip, port, to) || portsContain(this.#exclude.outboundPorts, port)
+    for (let i = 0; i < mostPorts; i++) {
+      const port = choosePort(taken, Math.random())
+      if (port === undefined) break
+      tried.add(port)
+      try {
+        return await connect(this.#open(client.ip.family, marks.pod, { ip: client.ip, port, transparent: true }), to, signal)
+      } catch (error) {
+        if (!portIsTaken(error)) throw error
+      }
+    }
+    throw new CaptureError('no-free-port', `no port of ${client.ip.text} is free for another connection to port ${to.port}`)
   }
 
   #ports (): { readonly inbound: readonly SocketAddress[], readonly outbound: readonly SocketAddress[] } {

@@ -29,7 +29,7 @@ export function findCgroup (mountinfo: string, cgroup: string): CgroupPlace | un
     const [, , , root = '', mount = '', ...rest] = line.split(' ')
     if (rest[rest.indexOf('-') + 1] !== 'cgroup2' || rest.indexOf('-') < 0) continue
     const inside = below(path, root)
-    if (inside !== undefined) return { mount: unescape(mount), folder: join(unescape(mount), inside) }
+    if (inside !== undefined) return { mount: unescape(mount), folder: join(unescape(mount), inside.slice(1)) }
   }
   return undefined
 }

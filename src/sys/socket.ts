@@ -57,7 +57,8 @@ export interface DialerOptions {
 /** A bound socket that does not listen yet: it holds its port, and nobody can connect. Throws `SysError`. */
 export function bindListener ({ address, mark = 0, transparent = false, saveSyn = false }: ListenerOptions): Fd {
   return openSocket(address.ip.family, mark, fd => {
-    setOption(fd, options.reuseAddress, 1) // old connections in TIME_WAIT must not keep us from coming back
+    // A fixed port may have old connections in TIME_WAIT. A chosen one stays exclusive, also before it listens.
+    if (address.port !== 0) setOption(fd, options.reuseAddress, 1)
     if (address.ip.family === 6) setOption(fd, options.v6Only, 1)
     if (transparent) setTransparent(fd, address.ip.family)
     if (saveSyn) setOption(fd, options.saveSyn, 1)

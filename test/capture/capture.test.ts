@@ -1,12 +1,13 @@
 import t from 'tap'
-import { Capture, noExclusions } from '../../src/capture/index.ts'
+import { Capture, disarmNetns, noExclusions } from '../../src/capture/index.ts'
 import { liveFds, traceFds } from '../../src/sys/index.ts'
 import { fails, greet, heldMs, readAll, stateOf, wire, World } from './world.ts'
+import { kernelTest } from './kernel-test.ts'
 import { SmallAgent } from './small-agent.ts'
 
 traceFds(true)
 
-t.test('connections in and out pass through the agent, in both families, with their source address', async t => {
+kernelTest('connections in and out pass through the agent, in both families, with their source address', async t => {
   await using world = new World()
   const { pod, outside } = await wire(world)
   for (const [place, port] of [[pod, 8080], [outside, 9090]] as const) {
@@ -25,7 +26,7 @@ t.test('connections in and out pass through the agent, in both families, with th
   await agent.disarm()
 })
 
-t.test('loopback and the pod\'s own address are not captured', async t => {
+kernelTest('loopback and the pod\'s own address are not captured', async t => {
   await using world = new World()
   const { pod } = await wire(world)
   await pod.serve('0.0.0.0', 8080, greet)
@@ -38,7 +39,7 @@ t.test('loopback and the pod\'s own address are not captured', async t => {
   await agent.disarm()
 })
 
-t.test('an agent that comes back finds the rules and takes over', async t => {
+kernelTest('an agent that comes back finds the rules and takes over', async t => {
   await using world = new World()
   const { pod, outside } = await wire(world)
   await pod.serve('0.0.0.0', 8080, greet)
@@ -52,7 +53,7 @@ t.test('an agent that comes back finds the rules and takes over', async t => {
   t.same(await stateOf(pod), before, 'and still knows what to restore')
 })
 
-t.test('disarming leaves nothing behind', async t => {
+kernelTest('disarming leaves nothing behind', async t => {
   await using world = new World()
   const { pod, outside } = await wire(world)
   await pod.sh('sysctl -qw net.ipv4.tcp_tw_reuse=0')
@@ -67,7 +68,20 @@ t.test('disarming leaves nothing behind', async t => {
   await agent.disarm()
 })
 
-t.test('the same namespace cannot be armed twice', async t => {
+kernelTest('what a dead agent left can be removed by name', async t => {
+  await using world = new World()
+  const { pod } = await wire(world)
+  const before = await stateOf(pod)
+  const agent = await SmallAgent.start(new Capture(), pod)
+  agent.die()
+  await disarmNetns(pod.name)
+  t.same(await stateOf(pod), before)
+  await disarmNetns(pod.name)
+  t.same(await stateOf(pod), before, 'again, where nothing is')
+  await t.rejects(disarmNetns('no-such-namespace'), { code: 'ENOENT' })
+})
+
+kernelTest('the same namespace cannot be armed twice', async t => {
   await using world = new World()
   const { pod } = await wire(world)
   const capture = new Capture()
@@ -78,7 +92,7 @@ t.test('the same namespace cannot be armed twice', async t => {
   await t.rejects(capture.arm({ netns: 'no-such-namespace', name: 'x', exclude: noExclusions }), { code: 'ENOENT' })
 })
 
-t.test('a namespace without IPv6 is captured in IPv4, and IPv6 stays shut', async t => {
+kernelTest('a namespace without IPv6 is captured in IPv4, and IPv6 stays shut', async t => {
   await using world = new World()
   const { pod, outside } = await wire(world)
   await pod.sh('sysctl -qw net.ipv6.conf.lo.disable_ipv6=1')

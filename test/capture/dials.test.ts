@@ -1,13 +1,15 @@
 import t from 'tap'
-import { Capture } from '../../src/capture/index.ts'
+import { Capture, noExclusions } from '../../src/capture/index.ts'
+import { eventually } from '../fixtures/eventually.ts'
 import { liveFds, traceFds } from '../../src/sys/index.ts'
 import { ipFrom, socketAddress } from '../../src/model/address.ts'
 import { hold, wire, World } from './world.ts'
+import { kernelTest } from './kernel-test.ts'
 import { SmallAgent } from './small-agent.ts'
 
 traceFds(true)
 
-t.test('dials tell refused, unreachable and no route apart', async t => {
+kernelTest('dials tell refused, unreachable and no route apart', async t => {
   await using world = new World()
   const { pod } = await wire(world)
   await pod.sh('ip route add unreachable 10.8.0.0/24')
@@ -23,18 +25,29 @@ t.test('dials tell refused, unreachable and no route apart', async t => {
   await t.rejects(agent.pod.dialOut(source, socketAddress('10.9.0.2', 1)), { code: 'disarmed' })
 })
 
-t.test('a dial to the application takes no port that is in use', async t => {
+kernelTest('a dial to the application takes no port that is in use or excluded', async t => {
   await using world = new World()
   const { pod } = await wire(world)
   const app = await pod.serve('0.0.0.0', 8080, hold)
-  const agent = await SmallAgent.start(new Capture(), pod)
-  const inUse = new Set(Array.from({ length: 32768 }, (_, port) => port).filter(port => port < 5000 || port > 5002))
-  const dial = () => agent.pod.dialPod(socketAddress('10.9.0.2', 5001), socketAddress('10.9.0.1', 8080), { inUse })
+  const agent = await SmallAgent.start(new Capture(), pod, { ...noExclusions, outboundPorts: [{ from: 1, to: 4999 }, { from: 5003, to: 65535 }] })
+  const dial = () => agent.pod.dialPod(socketAddress('10.9.0.2', 5001), socketAddress('10.9.0.1', 8080))
   const dialled = [await dial(), await dial()]
-  t.same(dialled.map(socket => socket.localPort).sort(), [5000, 5002], 'neither in use, nor the client\'s own')
+  t.same(dialled.map(socket => socket.localPort).sort(), [5000, 5002], 'neither excluded, nor the client\'s own, nor twice')
   await t.rejects(dial(), { code: 'no-free-port' })
   t.equal(app.remotes.length, 2)
   for (const socket of dialled) socket.destroy()
+  await agent.disarm()
+})
+
+kernelTest('clients with ports of the agent\'s own range are served', async t => {
+  await using world = new World()
+  const { pod, outside } = await wire(world)
+  await pod.serve('0.0.0.0', 8080, hold)
+  // Four ports are left for the agent, and two of them are used by clients.
+  const agent = await SmallAgent.start(new Capture(), pod, { ...noExclusions, outboundPorts: [{ from: 1, to: 4999 }, { from: 5004, to: 65535 }] })
+  const clients = [5001, 5003].map(port => outside.dial('10.9.0.1', 8080, { from: ['10.9.0.2', port] }))
+  for (const client of await Promise.all(clients)) await eventually(() => client.bytesRead > 0)
+  t.same([...agent.podPorts].sort(), [5000, 5002])
   await agent.disarm()
 })
 

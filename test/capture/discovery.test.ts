@@ -4,6 +4,7 @@ import { eventually } from '../fixtures/eventually.ts'
 import { Capture, startDiscovery } from '../../src/capture/index.ts'
 import { liveFds, traceFds } from '../../src/sys/index.ts'
 import { fails, greet, readAll, World } from './world.ts'
+import { kernelTest } from './kernel-test.ts'
 import { SmallAgent } from './small-agent.ts'
 import type { Discovery } from '../../src/capture/index.ts'
 import type { Place } from './world.ts'
@@ -38,7 +39,7 @@ function discover (): Discovery {
   throw new Error(`${discovery.reason} ${discovery.detail}`)
 }
 
-t.test('agents find each other by the option of SYN and SYN-ACK, through NAT', async t => {
+kernelTest('agents find each other by the option of SYN and SYN-ACK, through NAT', async t => {
   await using world = new World()
   using _ = discover()
   const { alpha, beta, between } = await translated(world)
@@ -56,9 +57,9 @@ t.test('agents find each other by the option of SYN and SYN-ACK, through NAT', a
 
   await a.disarm()
   await b.disarm()
-})
+}, 'sockops', 'saved-syn')
 
-t.test('without discovery nobody speaks and nobody answers', async t => {
+kernelTest('without discovery nobody speaks and nobody answers', async t => {
   await using world = new World()
   const { alpha, beta } = await translated(world)
   await beta.serve('0.0.0.0', 8080, greet)
@@ -68,9 +69,9 @@ t.test('without discovery nobody speaks and nobody answers', async t => {
   t.same([a.answered, b.spoke], [[false], [false]])
   await a.disarm()
   await b.disarm()
-})
+}, 'sockops', 'saved-syn')
 
-t.test('under a SYN flood both ends agree that there is no agent', async t => {
+kernelTest('under a SYN flood both ends agree that there is no agent', async t => {
   await using world = new World()
   using _ = discover()
   const { alpha, beta } = await translated(world)
@@ -83,9 +84,9 @@ t.test('under a SYN flood both ends agree that there is no agent', async t => {
   t.same(app.remotes.map(remote => b.podPorts.has(Number(remote.split(' ')[1]))), [true], 'and it goes through the agent')
   await a.disarm()
   await b.disarm()
-})
+}, 'sockops', 'saved-syn')
 
-t.test('an option that is stripped on the way makes the peer external, not trusted', async t => {
+kernelTest('an option that is stripped on the way makes the peer external, not trusted', async t => {
   await using world = new World()
   using _ = discover()
   const { alpha, beta, between } = await translated(world)
@@ -100,16 +101,16 @@ t.test('an option that is stripped on the way makes the peer external, not trust
   t.same([a.answered, b.spoke], [[false], [false]])
   await a.disarm()
   await b.disarm()
-})
+}, 'sockops', 'saved-syn')
 
-t.test('discovery lives in a cgroup of its own and leaves none behind', async t => {
+kernelTest('discovery lives in a cgroup of its own and leaves none behind', async t => {
   const before = await ownCgroup()
   const discovery = discover()
   t.match(await ownCgroup(), /\/liburna-\d+-\d+$/)
   discovery.stop()
   discovery.stop()
   t.equal(await ownCgroup(), before)
-})
+}, 'sockops', 'saved-syn')
 
 t.test('no descriptor is left open by all of the above', t => {
   t.same(liveFds().map(fd => fd.madeBy), [])

@@ -2,11 +2,12 @@ import t from 'tap'
 import { Capture, noExclusions } from '../../src/capture/index.ts'
 import { liveFds, traceFds } from '../../src/sys/index.ts'
 import { cidrOf, fails, greet, readAll, wire, World } from './world.ts'
+import { kernelTest } from './kernel-test.ts'
 import { SmallAgent } from './small-agent.ts'
 
 traceFds(true)
 
-t.test('what is excluded is left alone, and nothing else', async t => {
+kernelTest('what is excluded is left alone, and nothing else', async t => {
   await using world = new World()
   const { pod, outside } = await wire(world)
   const other = await world.place()
@@ -39,7 +40,7 @@ t.test('what is excluded is left alone, and nothing else', async t => {
   await agent.disarm()
 })
 
-t.test('an excluded port as source does not let an application out', async t => {
+kernelTest('an excluded port as source does not let an application out', async t => {
   await using world = new World()
   const { pod, outside } = await wire(world)
   await outside.serve('0.0.0.0', 9090, greet)

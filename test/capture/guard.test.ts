@@ -3,11 +3,12 @@ import { eventually } from '../fixtures/eventually.ts'
 import { Capture } from '../../src/capture/index.ts'
 import { liveFds, traceFds } from '../../src/sys/index.ts'
 import { ending, fails, greet, heldMs, hold, readAll, wire, World } from './world.ts'
+import { kernelTest } from './kernel-test.ts'
 import { SmallAgent } from './small-agent.ts'
 
 traceFds(true)
 
-t.test('while the agent is dead connections are held, in and out', async t => {
+kernelTest('while the agent is dead connections are held, in and out', async t => {
   await using world = new World()
   const { pod, outside } = await wire(world)
   const apps = [await pod.serve('0.0.0.0', 8080, greet), await pod.serve('::', 8080, greet)]
@@ -22,7 +23,7 @@ t.test('while the agent is dead connections are held, in and out', async t => {
   t.match(await readAll(await pod.dial('127.0.0.1', 8080)), /^hello/, 'loopback goes on')
 })
 
-t.test('the guard holds a SYN whose old connection is still in TIME_WAIT at the dead agent', async t => {
+kernelTest('the guard holds a SYN whose old connection is still in TIME_WAIT at the dead agent', async t => {
   await using world = new World()
   const { pod, outside } = await wire(world)
   await outside.sh('sysctl -qw net.ipv4.tcp_tw_reuse=1')
@@ -42,7 +43,7 @@ t.test('the guard holds a SYN whose old connection is still in TIME_WAIT at the 
   t.equal(await delivered(), 0, 'not even a SYN')
 })
 
-t.test('the death of the agent ends live connections', async t => {
+kernelTest('the death of the agent ends live connections', async t => {
   await using world = new World()
   const { pod, outside } = await wire(world)
   await pod.serve('0.0.0.0', 8080, hold)
@@ -53,7 +54,7 @@ t.test('the death of the agent ends live connections', async t => {
   t.match(await ending(client), /^(end|ECONNRESET)$/)
 })
 
-t.test('nobody can dial the agent\'s own listeners', async t => {
+kernelTest('nobody can dial the agent\'s own listeners', async t => {
   await using world = new World()
   const { pod, outside } = await wire(world)
   const agent = await SmallAgent.start(new Capture(), pod)
@@ -69,7 +70,7 @@ t.test('nobody can dial the agent\'s own listeners', async t => {
   await agent.disarm()
 })
 
-t.test('an application that ties its socket to an interface is held, not let out', async t => {
+kernelTest('an application that ties its socket to an interface is held, not let out', async t => {
   await using world = new World()
   const { pod, outside } = await wire(world)
   const far = await outside.serve('0.0.0.0', 9090, greet)
@@ -84,7 +85,7 @@ t.test('an application that ties its socket to an interface is held, not let out
   t.equal(far.remotes.length, 1, 'without rules it gets there')
 })
 
-t.test('a packet injected from the wire never reaches a captured connection of the application', async t => {
+kernelTest('a packet injected from the wire never reaches a captured connection of the application', async t => {
   await using world = new World()
   const { pod, outside } = await wire(world)
   await pod.serve('0.0.0.0', 8080, hold)
@@ -111,7 +112,7 @@ t.test('a packet injected from the wire never reaches a captured connection of t
   await agent.disarm()
 })
 
-t.test('connections from before are reset, none goes on unjudged', async t => {
+kernelTest('connections from before are reset, none goes on unjudged', async t => {
   await using world = new World()
   const { pod, outside } = await wire(world)
   await pod.serve('0.0.0.0', 8080, hold)

@@ -2,11 +2,10 @@ import t from 'tap'
 import { liveFds, traceFds } from '../../src/sys/index.ts'
 import { Capture } from '../../src/capture/index.ts'
 import { greet, readAll, wire, World } from './world.ts'
+import { kernelTest } from './kernel-test.ts'
 import { SmallAgent } from './small-agent.ts'
 import type { AppServer, Place } from './world.ts'
 
-// The default of 30 s for a file is for a machine without neighbours.
-t.setTimeout(120_000)
 traceFds(true)
 
 const connections = 1500
@@ -33,7 +32,7 @@ async function storm (from: Place, host: string, port: number): Promise<number> 
 const portsOf = ({ remotes }: AppServer): number[] => remotes.map(remote => Number(remote.split(' ')[1]))
 
 for (const [name, podIp, outsideIp, any] of [['IPv4', '10.9.0.1', '10.9.0.2', '0.0.0.0'], ['IPv6', 'fd00::1', 'fd00::2', '::']] as const) {
-  t.test(`no connection in reaches the application past the agent while ports are reused, ${name}`, async t => {
+  kernelTest(`no connection in reaches the application past the agent while ports are reused, ${name}`, async t => {
     await using world = new World()
     const { pod, outside } = await wire(world)
     const app = await pod.serve(any, 8080, greet)
@@ -45,7 +44,7 @@ for (const [name, podIp, outsideIp, any] of [['IPv4', '10.9.0.1', '10.9.0.2', '0
     await agent.disarm()
   })
 
-  t.test(`no connection out leaves past the agent while ports are reused, ${name}`, async t => {
+  kernelTest(`no connection out leaves past the agent while ports are reused, ${name}`, async t => {
     await using world = new World()
     const { pod, outside } = await wire(world)
     const far = await outside.serve(any, 9090, greet)

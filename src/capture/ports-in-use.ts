@@ -1,0 +1,42 @@
+/** The ports of clients that are served now, so that a dial in a client's name takes none of them. */
+
+import { innerPorts } from './port-choice.ts'
+import type { IpAddress, SocketAddress } from '../model/address.ts'
+
+/**
+ * A set of connections on the wire. It holds only those whose client port a dial could take at all: few, as most
+ * clients use ports above that range.
+ */
+export class PortsInUse {
+  readonly #counts = new Map<string, number>()
+
+  /** How many are held. */
+  get size (): number { return this.#counts.size }
+
+  /** Holds the client's port until the returned function is called, once. */
+  enter (client: SocketAddress, to: SocketAddress): () => void {
+    if (client.port < innerPorts.low || client.port > innerPorts.high) return () => undefined
+    const key = keyOf(client.ip, client.port, to)
+    this.#counts.set(key, (this.#counts.get(key) ?? 0) + 1)
+    let held = true
+    return () => {
+      if (held) this.#leave(key)
+      held = false
+    }
+  }
+
+  /** Whether a client of this address uses the port towards `to`. */
+  has (client: IpAddress, port: number, to: SocketAddress): boolean {
+    return this.#counts.size > 0 && this.#counts.has(keyOf(client, port, to))
+  }
+
+  #leave (key: string): void {
+    const count = this.#counts.get(key) ?? 0
+    if (count > 1) this.#counts.set(key, count - 1)
+    else this.#counts.delete(key)
+  }
+}
+
+function keyOf (client: IpAddress, port: number, to: SocketAddress): string {
+  return `${client.text} ${port} ${to.ip.text} ${to.port}`
+}
