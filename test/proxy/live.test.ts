@@ -99,12 +99,11 @@ t.test('renewed certificates carry a live connection beyond the first ones', asy
       agent.node.registry.renew(agent.pod)
     })
   }
-  for (let quarter = 0; quarter < 12; quarter++) {
-    clock.advance(15 * 60_000)
-    // Renewal makes keys in another thread: let it be done before time goes on.
-    for (const agent of [world.client, world.server]) await agent.svids.ready(AbortSignal.timeout(5000))
-    await eventually(() => [world.client, world.server].every(agent => (agent.svids.state().notAfterMs ?? 0) > clock.now() + 20 * 60_000))
-    await echoes(socket)
+  for (let minute = 0; minute < 180; minute++) {
+    clock.advance(60_000)
+    // A try makes keys in another thread and has its own deadline: time stands still until it is done.
+    await eventually(() => [world.client, world.server].every(agent => agent.svids.state().nextTryMs !== undefined))
+    if (minute % 15 === 0) await echoes(socket)
   }
   t.ok(renewals.count >= 8, `${renewals.count} renewals in three hours`)
   t.same(world.server.records(), [])
