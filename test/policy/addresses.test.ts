@@ -95,6 +95,17 @@ t.test('domain names are matched only where they are known for an unverified add
   t.equal(decide([policy], question(verified(), { ...egress, facts: { domains: ['www.example.com'] } })).action, 'deny')
 })
 
+t.test('a proven peer is neither a node nor a domain name, whatever is known of its address', async t => {
+  const facts = { nodeLabels: { os: 'linux' }, domains: ['a.io'] }
+  const egress = { direction: 'egress' as const, facts }
+  const denyNodes = clusterPolicy([{ action: 'Deny', to: [{ nodes: {} }] }], { direction: 'egress' })
+  const denyButName = clusterPolicy([{ action: 'Accept', to: [{ domainNames: ['a.io'] }] }, { action: 'Deny', to: [{ namespaces: {} }, { networks: ['0.0.0.0/0'] }] }], { direction: 'egress' })
+  t.equal(decide([denyNodes], question(unverified(), egress)).action, 'deny')
+  t.equal(decide([denyNodes], question(verified(), egress)).action, 'allow')
+  t.equal(decide([denyButName], question(unverified(), egress)).action, 'allow')
+  t.equal(decide([denyButName], question(verified(), egress)).action, 'deny')
+})
+
 t.test('*. stands for one or more whole labels', async t => {
   t.equal(domainMatches('*.a.io', 'x.y.a.io'), true)
   t.equal(domainMatches('*.a.io', 'xa.io'), false)

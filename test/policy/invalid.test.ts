@@ -34,6 +34,7 @@ t.test('what other policies allow stays allowed beside an invalid NetworkPolicy'
 
 t.test('what cannot be read is taken for its widest', async t => {
   t.equal(verdict([networkPolicy({ podSelector: { matchLabels: 7 } }, 'bad')], db), 'deny', 'subject')
+  t.equal(verdict([networkPolicy({ podSelector: { matchLabels: { app: 'web' }, matchExpressions: [7] } }, 'bad')], db), 'deny', 'a subject of which only a part can be read')
   t.equal(verdict([networkPolicy({ podSelector: {}, policyTypes: ['Both'] }, 'bad')], web, 'egress'), 'deny', 'policyTypes')
   t.equal(verdict([networkPolicy({ podSelector: {}, egres: [] }, 'bad')], web, 'egress'), 'deny', 'unknown field')
   t.equal(verdict([networkPolicy({ podSelector: {}, ingress: [], egress: 7 }, 'bad')], web, 'egress'), 'deny', 'rules')

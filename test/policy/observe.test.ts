@@ -13,6 +13,10 @@ t.test('it may observe an allow: what an isolated pod would then take', async t 
   t.match(decide(policies, question(unverified())), { action: 'deny', observed: { action: 'allow', decidedBy: { kind: 'AccessPolicy' } } })
 })
 
+t.test('a rule that only observes an allow isolates nobody', async t => {
+  t.match(decide([accessPolicy({ ingress: [{ action: 'observe', observes: 'allow', from: [{ podSelector: {} }] }] })], question(unverified())), { action: 'allow', observed: { action: 'allow' } })
+})
+
 t.test('a whole policy in dry run reports its isolation too', async t => {
   const policy = accessPolicy({ enforcement: 'observe', ingress: [{ from: [{ podSelector: { matchLabels: { app: 'api' } } }] }] })
   t.match(decide([policy], question(verified())), { action: 'allow', observed: { action: 'deny', decidedBy: { name: 'ap', rule: '' } } })

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { parseManifests } from '../../src/policy/index.ts'
 import { clusterPolicy, decide, networkPolicy, pod, question, setOf, unverified, verified } from './world.ts'
 
 const from = [{ namespaces: {} }]
@@ -40,6 +41,15 @@ t.test('equal priorities: kind, then name, whatever the order of arrival', async
   for (const order of [policies, policies.toReversed()]) {
     t.match(decide(order, question(verified())), { action: 'allow', decidedBy: { kind: 'AdminNetworkPolicy', name: 'z' } })
     t.match(decide(order.filter(one => one !== policies[2]), question(verified())), { action: 'deny', decidedBy: { name: 'a' } })
+  }
+})
+
+t.test('equal priorities: nor on the order in which single changes come', async t => {
+  const [a, b] = [clusterPolicy([deny], { name: 'a' }), clusterPolicy([accept], { name: 'b' })].map(one => parseManifests([one]).policies)
+  for (const order of [[a, b], [b, a]]) {
+    const store = setOf([])
+    for (const put of order) store.apply({ put: put ?? [] })
+    t.match(store.decide(question(verified())), { decidedBy: { name: 'a' } })
   }
 })
 
@@ -90,6 +100,7 @@ t.test('AdminNetworkPolicy ports: number, range, name', async t => {
   t.equal(denied({ portRange: { protocol: 'TCP', start: 8081, end: 9000 } }), false)
   t.equal(denied({ namedPort: 'http' }), true)
   t.equal(denied({ namedPort: 'https' }), false)
+  t.equal(decide([rule({ namedPort: 'http' })], { ...asked, protocol: 'UDP' }).action, 'allow', 'the name is of another protocol')
 })
 
 t.test('each direction decides for itself', async t => {
