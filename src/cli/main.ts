@@ -1,6 +1,7 @@
 /** The command line with everything real behind it. */
 
 import { readFileSync } from 'node:fs'
+import { disarmAll } from './disarm.ts'
 import { doctorReport } from './doctor.ts'
 import { runCli } from './program.ts'
 import type { ExitCode } from './exit-code.ts'
@@ -22,7 +23,10 @@ function realParts (version: string): CliParts {
       const { startAgent } = await import('../app.ts')
       return startAgent(config, { version })
     },
-    disarm: async () => ({ ok: false, text: 'not yet\n' }),
+    async disarm (config) {
+      const { disarmNetns } = await import('../capture/index.ts')
+      return disarmAll(config, disarmNetns)
+    },
     async doctor () {
       const { feature, featureNames } = await import('../sys/index.ts')
       return doctorReport(featureNames.map(feature))
