@@ -5,6 +5,7 @@
  * table is as expected.
  */
 
+import { once } from 'node:events'
 import { parseArgs } from 'node:util'
 import { messageOf } from '../../src/lib/error.ts'
 import { callRows } from './calls.ts'
@@ -25,7 +26,7 @@ Needs root and Linux. Everything lives in network namespaces named lb<pid>-...; 
 is changed, and nothing stays behind.
 `
 
-async function demo (once: boolean, stop: AbortSignal): Promise<number> {
+async function demo (endsByItself: boolean, stop: AbortSignal): Promise<number> {
   const progress = (text: string): void => { process.stderr.write(`  ${text}\n`) }
   await using world = await openWorld(progress)
   const rows: Row[] = []
@@ -34,11 +35,18 @@ async function demo (once: boolean, stop: AbortSignal): Promise<number> {
     rows.push(...await step(world, progress))
   }
   printTable(rows)
-  if (once) return allExpected(rows) ? 0 : 1
+  if (endsByItself) return allExpected(rows) ? 0 : 1
   printPlaces(world)
-  await new Promise(resolve => { stop.addEventListener('abort', resolve, { once: true }) })
+  await until(stop)
   progress('taking it down')
   return allExpected(rows) ? 0 : 1
+}
+
+/** Keeps the process alive, which a lab at rest does not. */
+async function until (stop: AbortSignal): Promise<void> {
+  const alive = setInterval(() => {}, 60_000)
+  if (!stop.aborted) await once(stop, 'abort')
+  clearInterval(alive)
 }
 
 function printPlaces ({ shop: { westAgent, eastAgent, front, webByBalancer } }: World): void {
