@@ -7,11 +7,13 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { run } from '../test/fixtures/lab/run.ts'
 import { BenchError } from './error.ts'
+import { parsePerf, partNames } from './profile-parts.ts'
 import { startNginx } from './servers.ts'
-import { liburnaVariant } from './variants/index.ts'
+import { textTable } from './table.ts'
 import type { CampaignOptions, CampaignParts } from './campaign.ts'
-import type { Pair, Side } from './pair.ts'
+import type { Symbol } from './profile-parts.ts'
 import type { Trial } from './trials/index.ts'
+import type { Variant } from './variants/index.ts'
 
 /** Samples a second. */
 const frequency = 997
@@ -20,36 +22,47 @@ const warmUpMs = 1500
 /** Below that share of the samples a symbol is not worth a line. */
 const leastPercent = 1
 
-/** Runs each trial once on fresh agents and resolves with two tables for each node: by part, and by symbol. */
-export async function profile ({ trials, ...options }: CampaignOptions, { site, say, signal }: CampaignParts): Promise<string> {
+/** Runs each trial once on fresh proxies of each variant and resolves with two tables for each node: by part, and by symbol. A
+ * variant of one process for each node only. */
+export async function profile (options: CampaignOptions, parts: CampaignParts): Promise<string> {
   const texts: string[] = []
-  for (const trial of trials.filter(({ when }) => when === 'every-round')) {
-    signal.throwIfAborted()
-    const pair = await site.pair()
-    const path = await liburnaVariant('liburna', '', false, { nodeFlags: ['--perf-basic-prof'] }).open(pair)
-    await startNginx(pair)
-    say(`profiling ${trial.name}`)
-    const load = trial.run({ name: 'liburna', pair, path }, options)
-    const [tables] = await Promise.all([Promise.all(path.proxies.map(async ({ pid }, i) => profileOf(pid, pair, i === 0 ? 'a' : 'b', trial, options.seconds))), load])
-    texts.push(...tables)
-    await Promise.all(path.proxies.map(async proxy => proxy.stop()))
+  for (const trial of options.trials.filter(({ when }) => when === 'every-round')) {
+    for (const variant of options.variants.filter(({ name }) => name !== 'direct')) {
+      parts.signal.throwIfAborted()
+      parts.say(`profiling ${trial.name} of ${variant.name}`)
+      texts.push(...await profileTrial(trial, variant, options, parts))
+    }
   }
-  return texts.join('\n')
+  return `${texts.join('\n\n')}\n`
 }
 
-async function profileOf (pid: number, pair: Pair, side: Side, trial: Trial, seconds: number): Promise<string> {
-  const file = join(pair.site.folder, `${trial.name}-${side}.perf`)
+async function profileTrial (trial: Trial, variant: Variant, options: CampaignOptions, { site }: CampaignParts): Promise<string[]> {
+  const pair = await site.pair()
+  const path = await variant.open(pair, ['--perf-basic-prof'])
+  await startNginx(pair)
+  const load = trial.run({ name: variant.name, pair, path }, options)
+  const tables = Promise.all(path.proxies.map(async ({ pid }, i) => {
+    return `### ${trial.name}, ${variant.name} of node ${i === 0 ? 'A' : 'B'}\n\n${await profileOf(pid, site.folder, options.seconds)}`
+  }))
+  await Promise.all([load, tables])
+  await Promise.all(path.proxies.map(async proxy => proxy.stop()))
+  return tables
+}
+
+async function profileOf (pid: number, folder: string, seconds: number): Promise<string> {
+  const file = join(folder, `${pid}.perf`)
   await new Promise(resolve => setTimeout(resolve, warmUpMs))
-  await perf(['record', '-q', '-e', 'cpu-clock', '-F', `${frequency}`, '-g', '-p', `${pid}`, '-o', file, '--', 'sleep', `${Math.max(1, seconds - 1)}`])
-  const parts = await perf(['report', '--stdio', '-q', '-i', file, '--no-children', '-g', 'none', '--percent-limit', `${leastPercent}`, '--sort', 'dso'])
-  const symbols = await perf(['report', '--stdio', '-q', '-i', file, '--no-children', '-g', 'none', '--percent-limit', `${leastPercent}`, '--sort', 'symbol'])
+  await perf(['record', '-q', '-e', 'cpu-clock', '-F', `${frequency}`, '-p', `${pid}`, '-o', file, '--', 'sleep', `${Math.max(1, seconds - 1)}`])
+  const text = await perf(['report', '--stdio', '-q', '-i', file, '--no-children', '-t', '\t', '--sort', 'dso,symbol'])
   rmSync(`/tmp/perf-${pid}.map`, { force: true })
-  return [`## ${trial.name}, agent of node ${side.toUpperCase()}`, tidy(parts), tidy(symbols)].join('\n\n')
+  const symbols = parsePerf(text)
+  const top = symbols.filter(({ percent }) => percent >= leastPercent).map(({ percent, name, part }) => [percent.toFixed(1), part, name])
+  return [partsTable(symbols), textTable(['%', 'part', 'symbol'], top)].join('\n\n')
 }
 
-function tidy (text: string): string {
-  // perf pads the last columns with hundreds of blanks, for figures that a software clock does not have.
-  return text.split('\n').map(line => line.replace(/\s+-\s+-\s*$/, '').trimEnd()).filter(line => line !== '').join('\n')
+function partsTable (symbols: readonly Symbol[]): string {
+  const rows = partNames.map(part => ({ part, percent: symbols.filter(symbol => symbol.part === part).reduce((sum, { percent }) => sum + percent, 0) }))
+  return textTable(['%', 'part'], rows.sort((a, b) => b.percent - a.percent).map(({ part, percent }) => [percent.toFixed(1), part]))
 }
 
 async function perf (args: readonly string[]): Promise<string> {

@@ -8,7 +8,7 @@ import type { Results, Value } from './results.ts'
 /** One row for each variant: median, ± half the range in percent, `!` when a sample is doubtful. */
 export function resultsTable (results: Results): string {
   const names = measured(results)
-  return table(
+  return textTable(
     ['', ...names.map(name => `${figures[name].title}, ${figures[name].unit}`)],
     Object.entries(results).map(([variant, values]) => [variant, ...names.map(name => cell(name, values[name]))]),
   )
@@ -19,14 +19,14 @@ export function ratiosTable (results: Results, than: string): string {
   const base = results[than]
   if (base === undefined) return ''
   const names = measured({ [than]: base })
-  return table(
+  return textTable(
     [`× ${than}`, ...names.map(name => figures[name].title)],
     Object.entries(results).filter(([variant]) => variant !== than).map(([variant, values]) => [variant, ...names.map(name => ratio(name, values[name], base[name]))]),
   )
 }
 
 export function goalsTable (outcomes: readonly GoalOutcome[]): string {
-  return table(
+  return textTable(
     ['figure', 'variant', 'against', 'to reach', 'reached', ''],
     outcomes.map(({ goal, reached, state, best }) => [goal.figure, goal.variant, goal.against === 'limit' ? figures[goal.figure].unit : best ?? goal.against.join(', '),
       `${goal.against === 'limit' ? 'below ' : ''}${goal.reach}`, reached === undefined ? '' : reached.toFixed(2), state]),
@@ -47,7 +47,8 @@ function ratio (name: FigureName, value: Value | undefined, base: Value | undefi
   return value === undefined || base === undefined ? '' : advantage(name, value.median, base.median).toFixed(2)
 }
 
-function table (head: readonly string[], rows: readonly (readonly string[])[]): string {
+/** A Markdown table; the first column is aligned to the left. */
+export function textTable (head: readonly string[], rows: readonly (readonly string[])[]): string {
   const all = [head, ...rows]
   const widths = head.map((_, column) => Math.max(...all.map(row => (row[column] ?? '').length), 3))
   const line = (row: readonly string[]): string => `| ${widths.map((width, column) => pad(row[column] ?? '', width, column)).join(' | ')} |`

@@ -24,7 +24,7 @@ export interface LiburnaOptions {
   readonly settings?: LiburnaSettings
   /** The program. @default that of this project */
   readonly main?: string
-  /** Of Node, before the program; `%side%` is replaced. */
+  /** Before the program. */
   readonly nodeFlags?: readonly string[]
 }
 
@@ -32,9 +32,9 @@ export interface LiburnaOptions {
 export function liburnaVariant (name: string, about: string, usual: boolean, options: LiburnaOptions = {}): Variant {
   return {
     name, about, usual, needs: ['nft'],
-    open: async pair => {
+    open: async (pair, nodeFlags = options.nodeFlags ?? []) => {
       const authority = join(pair.site.folder, pair.netns('a'), 'authority')
-      const proxies = await Promise.all((['a', 'b'] as const).map(async side => startAgent(pair, side, authority, options)))
+      const proxies = await Promise.all((['a', 'b'] as const).map(async side => startAgent(pair, side, authority, { ...options, nodeFlags })))
       return { dial: port => ({ host: addressOf.b, port }), proxies }
     },
   }
@@ -56,7 +56,7 @@ async function startAgent (pair: Pair, side: Side, authority: string, { settings
     workloads: [{ netns: pair.netns(side), namespace: 'bench', name: podOf[side], serviceAccount: podOf[side], labels: { app: podOf[side] } }],
     ...settings,
   }))
-  const args = [...nodeFlags.map(flag => flag.replaceAll('%side%', side)), main, 'run', '--config', join(folder, 'node.yaml')]
+  const args = [...nodeFlags, main, 'run', '--config', join(folder, 'node.yaml')]
   const daemon = pair.start({ command: process.execPath, args, side, place: 'outside' })
   await ready(daemon, `http://127.0.0.1:${adminPort}/readyz`)
   return daemon

@@ -21,6 +21,6 @@ export interface Variant {
   readonly usual: boolean
   /** Commands that must be there. */
   readonly needs: readonly string[]
-  /** Throws BenchError 'variant-failed'. */
-  open (pair: Pair): Promise<Path>
+  /** Throws BenchError 'variant-failed'. `nodeFlags` are for proxies that are Node programs; others have no use for them. */
+  open (pair: Pair, nodeFlags?: readonly string[]): Promise<Path>
 }
