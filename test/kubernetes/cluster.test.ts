@@ -83,7 +83,7 @@ spec: {type: NodePort, externalTrafficPolicy: Local, selector: {app: web}, ports
   await withPods(t, service + server + podOf('caller', { node: 'n1', run: 'sleep 1000' }), ['web', 'caller'])
   const body = await waitFor(async () => cluster.exec('caller', ['wget', '-qO-', `http://${cluster.node('n2').address}:30080/`]), { withinMs: 30_000 })
   t.equal(body, 'web\n')
-  await cluster.exec('caller', ['sh', '-c', 'nc -z $KUBERNETES_SERVICE_HOST $KUBERNETES_SERVICE_PORT'])
+  await cluster.exec('caller', ['sh', '-c', 'nc -w 5 $KUBERNETES_SERVICE_HOST $KUBERNETES_SERVICE_PORT </dev/null'])
   t.pass('the service kubernetes answers')
 })
 

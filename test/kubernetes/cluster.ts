@@ -143,7 +143,7 @@ export class Cluster implements AsyncDisposable {
   async start (component: ComponentName): Promise<void> {
     await startComponent(component)
     if (component === 'apiserver' || component === 'etcd') await this.#apiReady()
-    if (component.startsWith('containerd-')) await this.nodes.find(({ name }) => component.endsWith(name))?.containerdReady()
+    await this.nodes.find(({ name }) => component.endsWith(`-${name}`))?.componentReady(component)
   }
 
   /** Takes the cluster down when it was started by `openCluster` of this object, unless that said `keep`. */

@@ -87,6 +87,9 @@ const kubeletConfig = {
   imageGCHighThresholdPercent: 100,
   podLogsDir: '/var/log/pods',
   resolvConf: '/run/resolv.conf',
+  // Nobody answers there, and at once: better than an event for every pod, or a wait for every name.
+  clusterDNS: ['127.0.0.1'],
+  clusterDomain: 'cluster.local',
   volumePluginDir: '/var/lib/kubelet/plugins-volume',
   maxPods: 500,
   registerWithTaints: [],

@@ -10,8 +10,17 @@ import { waitFor } from './wait.ts'
 import { parseCidr, cidrContains } from '../../src/model/cidr.ts'
 import { parseIp } from '../../src/model/address.ts'
 import type { Machine } from './machine.ts'
+import type { ComponentName } from './components.ts'
 import type { Finished, RunOptions } from './run.ts'
 import type { NodeName } from './network.ts'
+
+/** What succeeds once a part is of use. */
+const questions: Readonly<Record<string, readonly string[]>> = {
+  containerd: ['ctr', 'version'],
+  // Without its runtime it ends in its first second.
+  kubelet: ['busybox', 'wget', '-qO-', 'http://127.0.0.1:10248/healthz'],
+  proxy: ['busybox', 'wget', '-qO-', 'http://127.0.0.1:10256/livez'],
+}
 
 export class ClusterNode {
   readonly name: NodeName
@@ -76,9 +85,10 @@ export class ClusterNode {
     await writeFile(join(this.#addressFolder, 'last_reserved_ip.0'), address)
   }
 
-  /** Resolves when its containerd answers. */
-  async containerdReady (): Promise<void> {
-    await waitFor(async () => (await this.run(['ctr', 'version'])).code === 0, { withinMs: 60_000 })
+  /** Resolves when a component of this node answers. */
+  async componentReady (component: ComponentName): Promise<void> {
+    const [part = ''] = component.split('-')
+    await waitFor(async () => (await this.run(questions[part] ?? ['true'])).code === 0, { withinMs: 60_000 })
   }
 
   get #addressFolder (): string { return join(this.libFolder, 'cni/networks', podNetwork) }
