@@ -8,7 +8,6 @@
  */
 
 import { kindMask, marks } from './marks.ts'
-import type { IpFamily } from '../model/address.ts'
 
 /** Any number that nobody else uses: there is no registry; 7667 spells nothing and is not in rt_tables. */
 const table = 7667
@@ -26,8 +25,11 @@ export const addRoutes: readonly string[] = [
 /** The undo; fails where there is nothing to undo. */
 export const removeRoutes: readonly string[] = [`rule del ${rule}`, `route flush table ${table}`]
 
-/** The arguments of `ip` that list what `addRoutes` made, and how that looks. */
-export const listings = (family: IpFamily): readonly { readonly args: readonly string[], readonly shows: RegExp }[] => [
-  { args: [`-${family}`, 'rule', 'show', 'priority', String(priority)], shows: new RegExp(`fwmark 0x${marks.capture.toString(16)}/0x${kindMask.toString(16)} lookup ${table}\\b`) },
-  { args: [`-${family}`, 'route', 'show', 'table', String(table)], shows: /^local default dev lo\b/m },
-]
+/** Lines that show what is there of ours; nothing when nothing is. */
+export const showRoutes: readonly string[] = [`rule show priority ${priority}`, `route show table ${table}`]
+
+/** Whether `showRoutes` showed both the rule and the route. */
+export function hasRoutes (shown: string): boolean {
+  const mark = `0x${marks.capture.toString(16)}/0x${kindMask.toString(16)}`
+  return shown.includes(`fwmark ${mark} lookup ${table}`) && /^local default dev lo\b/m.test(shown)
+}

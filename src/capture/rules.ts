@@ -21,8 +21,10 @@
  *   finds the application's. Hence the question `socket mark` behind each TPROXY: only a live socket of ours has it.
  * - What TPROXY does not claim belongs to a socket of the application. From the wire that is an injection (or a
  *   connection from before we came): refused by a reset that goes out as EXEMPT.
+ * - Nothing from outside wears a mark of ours: some CNIs let theirs through into the namespace.
  * - CAPTURE and POD never leave by another interface than `lo`. It would happen when the route is missing, or when the
  *   application ties its socket to an interface (SO_BINDTODEVICE), which overrides policy routing.
+ *   So such sockets, and IPv6 link-local destinations (which tie a socket too), are held, not served.
  */
 
 import { ipFrom } from '../model/address.ts'
@@ -77,6 +79,7 @@ export function describeRules ({ inbound, outbound, exclude, note }: RuleSpec): 
       ...outbound.map(address => `${tproxy(address)} accept`),
     ]),
     ...chain('from_wire', undefined, [
+      `meta mark & ${hex(kindMask)} != 0 meta mark set meta mark & ${hex(~kindMask)}`, // a CNI may leave marks of its own
       ...excludedInbound(exclude).map(match => `${match} ${set(marks.exempt)} accept`),
       ...inbound.map(address => `${isSyn} ${tproxy(address)} ${isOurs(marks.wire)} accept`),
       `${isSyn} drop`,

@@ -25,11 +25,8 @@ async function translated (world: World): Promise<{ alpha: Place, beta: Place, b
     await place.sh(`ip route add default via ${via}`)
   }
   for (const place of [gate, between, door]) await place.sh('sysctl -qw net.ipv4.ip_forward=1')
-  for (const place of [gate, door]) await place.sh('nft add table ip nat')
-  await gate.sh('nft add chain ip nat out { type nat hook postrouting priority 100; }')
-  await gate.sh('nft add rule ip nat out ip saddr 10.9.0.0/24 masquerade')
-  await door.sh('nft add chain ip nat in { type nat hook prerouting priority -100; }')
-  await door.sh('nft add rule ip nat in ip daddr 10.101.0.1 tcp dport 8080 dnat to 10.9.0.5')
+  await gate.nft('table ip nat { chain out { type nat hook postrouting priority 100; ip saddr 10.9.0.0/24 masquerade; }; }')
+  await door.nft('table ip nat { chain in { type nat hook prerouting priority -100; ip daddr 10.101.0.1 tcp dport 8080 dnat to 10.9.0.5; }; }')
   return { alpha, beta, between }
 }
 
@@ -93,9 +90,7 @@ kernelTest('an option that is stripped on the way makes the peer external, not t
   await beta.serve('0.0.0.0', 8080, greet)
   const capture = new Capture()
   const [a, b] = [await SmallAgent.start(capture, alpha), await SmallAgent.start(capture, beta)]
-  await between.sh('nft add table ip strip')
-  await between.sh('nft add chain ip strip c { type filter hook forward priority 0; }')
-  await between.sh('nft add rule ip strip c tcp flags syn reset tcp option 254')
+  await between.nft('table ip strip { chain c { type filter hook forward priority 0; tcp flags syn reset tcp option 254; }; }')
   t.equal(await fails(alpha.dial('10.101.0.1', 8080)), 'connected')
   await eventually(() => a.answered.length === 1 && b.spoke.length === 1)
   t.same([a.answered, b.spoke], [[false], [false]])

@@ -97,9 +97,8 @@ kernelTest('a packet injected from the wire never reaches a captured connection 
   const port = dialled.localPort ?? 0
   const [inner = 0] = agent.podPorts
   // What the outside dials leaves as a lone ACK: the shape of an injection.
-  await outside.sh('nft add table ip forge')
-  await outside.sh('nft add chain ip forge c { type filter hook output priority 0; }')
-  await outside.sh(`nft add rule ip forge c tcp dport { ${port}, 8080 } tcp sport { 9090, ${inner} } tcp flags syn tcp flags set ack`)
+  await outside.nft(`table ip forge { chain c { type filter hook output priority 0;
+    tcp dport { ${port}, 8080 } tcp sport { 9090, ${inner} } tcp flags syn tcp flags set ack; }; }`)
   const arrived = await pod.count('prerouting', 'iif != lo tcp flags ack tcp sport { 9090, ' + `${inner} }`)
   const delivered = await pod.count('input', `iif != lo tcp sport { 9090, ${inner} } tcp dport { ${port}, 8080 }`)
   // A reset answers, which a socket that waits for a SYN-ACK does not believe.

@@ -15,8 +15,8 @@ const atOnce = 8
 
 /** Opens `connections` short ones, some at a time; the server ends each first, as after `Connection: close`. */
 async function storm (from: Place, host: string, port: number): Promise<number> {
-  await from.sh('sysctl -qw net.ipv4.tcp_tw_reuse=1')
-  await from.sh(`sysctl -qw net.ipv4.ip_local_port_range=50000\t${50000 + ports - 1}`)
+  from.netns.writeSysctl('ipv4/tcp_tw_reuse', '1')
+  from.netns.writeSysctl('ipv4/ip_local_port_range', `50000 ${50000 + ports - 1}`)
   let [left, answered] = [connections, 0]
   const worker = async (): Promise<void> => {
     while (left-- > 0) {

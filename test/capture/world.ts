@@ -46,9 +46,14 @@ export class Place {
     this.netns = Netns.open(name)
   }
 
-  /** Runs a command inside. */
-  async sh (line: string): Promise<string> {
-    return sh(`nsenter --net=/run/netns/${this.name} ${line}`)
+  /** Runs commands inside, in a shell; fails with the first that fails. */
+  async sh (...lines: readonly string[]): Promise<string> {
+    return (await run('nsenter', [`--net=/run/netns/${this.name}`, 'sh', '-ec', lines.join('\n')])).stdout
+  }
+
+  /** Loads rules inside. */
+  async nft (rules: string): Promise<void> {
+    await this.sh(`nft '${rules}'`)
   }
 
   /** A server of the application. It keeps the remote ports of all it accepts in `remotePorts`. */
@@ -87,9 +92,7 @@ export class Place {
    */
   async count (hook: 'input' | 'prerouting', match: string): Promise<() => Promise<number>> {
     const table = `count${count++}`
-    await this.sh(`nft add table inet ${table}`)
-    await this.sh(`nft add chain inet ${table} c { type filter hook ${hook} priority -400; }`)
-    await this.sh(`nft add rule inet ${table} c ${match} counter`)
+    await this.nft(`table inet ${table} { chain c { type filter hook ${hook} priority -400; ${match} counter; }; }`)
     return async () => Number(/packets (\d+)/.exec(await this.sh(`nft list table inet ${table}`))?.[1])
   }
 
@@ -140,10 +143,12 @@ export class World implements AsyncDisposable {
     await sh(`ip link add ${name} netns ${one.name} type veth peer name ${name} netns ${other.name}`)
     const ends = [[one, a], [other, b]] as const
     for (const [place, addresses] of ends) {
-      await place.sh(`ip link set ${name} addrgenmode none`) // no link-local address that comes later by itself
-      for (const address of addresses) await place.sh(`ip addr add ${address} dev ${name}${address.includes(':') ? ' nodad' : ''}`)
-      await place.sh(`ip link set ${name} up`)
-      await place.sh(`sysctl -qw net.ipv4.neigh.${name}.mcast_solicit=1`) // one second to "nobody has the address", not three
+      await place.sh(
+        `ip link set ${name} addrgenmode none`, // no link-local address that comes later by itself
+        ...addresses.map(address => `ip addr add ${address} dev ${name}${address.includes(':') ? ' nodad' : ''}`),
+        `ip link set ${name} up`,
+        `sysctl -qw net.ipv4.neigh.${name}.mcast_solicit=1`, // one second to "nobody has the address", not three
+      )
     }
     for (const [place] of ends) await eventually(async () => (await place.sh(`ip -o link show ${name}`)).includes('state UP'))
   }
@@ -201,6 +206,6 @@ export async function fails (dial: Promise<Socket>): Promise<string> {
 export async function stateOf (place: Place): Promise<string[]> {
   return Promise.all([
     'nft list ruleset', 'ip -4 rule', 'ip -6 rule', 'ip -4 route show table all', 'ip -6 route show table all', 'ip -o link',
-    'sysctl -a --pattern ^net\\.ipv[46]\\.(tcp_|fwmark_|ip_|conf\\.(all|default|lo)\\.)',
+    'sysctl -a --pattern "^net\\.ipv[46]\\.(tcp_|fwmark_|ip_|conf\\.(all|default|lo)\\.)"',
   ].map(line => place.sh(line)))
 }
