@@ -15,6 +15,7 @@ import { systemClock } from './lib/clock.ts'
 import { declaredPeering, Enforcer, optionPeering, Policies } from './node/index.ts'
 import { createLog, FileSink, FlowRecorder, Metrics, Readiness } from './observe/index.ts'
 import { Registry } from './proxy/index.ts'
+import { factsOf } from './tools/index.ts'
 import type { Config } from './config.ts'
 import type { Clock, Timer } from './lib/clock.ts'
 import type { SocketAddress } from './model/address.ts'
@@ -85,6 +86,7 @@ export async function startAgent (config: Config, { version, clock = systemClock
     readiness: () => readiness.status(),
     metrics: () => scrape(metrics, enforcer),
     flows: () => recorder.recent(),
+    facts: () => factsOf({ home: config, unsignedLabels: excludedLabels, identities: source.workloads().map(({ identity }) => identity), manifests: source.manifests() }),
     dumps: { connections: () => registry.dump(), policies: () => policies.dump(), workloads: () => enforcer.dump() },
   }, log)
   started.defer(() => admin.stop())

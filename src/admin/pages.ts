@@ -14,6 +14,8 @@ export interface AdminView {
   readonly metrics: () => Promise<MetricsText>
   /** The latest flow records, oldest first. */
   readonly flows: () => readonly FlowRecord[]
+  /** What the tools need to explain a flow as this agent would judge it; `tools` says its form. */
+  readonly facts: () => unknown
   readonly dumps: Readonly<Record<DumpName, () => readonly unknown[]>>
 }
 
@@ -31,6 +33,7 @@ export async function answer (path: string, view: AdminView): Promise<Answer | u
     case '/readyz': return ready(view.readiness())
     case '/metrics': return metrics(await view.metrics())
     case '/flows': return json(200, view.flows())
+    case '/facts': return json(200, view.facts())
     case '/connections': return json(200, view.dumps.connections())
     case '/policies': return json(200, view.dumps.policies())
     case '/workloads': return json(200, view.dumps.workloads())

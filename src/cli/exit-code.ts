@@ -14,7 +14,7 @@ export const exitCodes = {
 export type ExitCode = typeof exitCodes[keyof typeof exitCodes]
 
 /** Codes of errors that say that a file has to be corrected. */
-const wrongInputCodes = new Set(['config-unreadable', 'config-invalid', 'file-unreadable', 'yaml-invalid', 'manifest-invalid'])
+const wrongInputCodes = new Set(['config-unreadable', 'config-invalid', 'file-unreadable', 'yaml-invalid', 'manifest-invalid', 'input-invalid', 'workload-unknown'])
 
 export function exitCodeOf (error: unknown): ExitCode {
   const code = codeOf(error)

@@ -6,9 +6,11 @@ import { messageOf } from '../lib/error.ts'
 import { exitCodeOf, exitCodes } from './exit-code.ts'
 import { run } from './run.ts'
 import { settingsHelp, settingsMarkdown } from './settings-text.ts'
+import { addTools, realToolParts } from './tools/index.ts'
 import type { Config } from '../config.ts'
 import type { ExitCode } from './exit-code.ts'
 import type { RunParts } from './run.ts'
+import type { ToolParts } from './tools/index.ts'
 
 /** What the commands do to the outside. */
 export interface CliParts extends RunParts {
@@ -19,6 +21,8 @@ export interface CliParts extends RunParts {
   readonly doctor: () => Promise<CommandReport>
   readonly print: (text: string) => void
   readonly printError: (text: string) => void
+  /** @default the real ones */
+  readonly tools?: ToolParts
 }
 
 export interface CommandReport {
@@ -68,6 +72,7 @@ function program (parts: CliParts, result: { code: ExitCode }): Command {
   root.command('version')
     .description('print the version')
     .action(() => { parts.print(`${parts.version}\n`) })
+  addTools(root, parts.tools ?? realToolParts, code => { result.code = code })
   addConfig(root, parts)
   return root
 }

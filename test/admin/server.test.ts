@@ -28,6 +28,7 @@ function world () {
     readiness: () => readiness.status(),
     metrics: () => fake.metrics.text(),
     flows: () => fake.recorder.recent(),
+    facts: () => ({ cluster: 'east', manifests: [] }),
     dumps: { connections: () => [], policies: () => { throw new Error('broken dump') }, workloads: () => [{ key: 'shop/web-0', inode: 12n }] },
   }
   return { ...fake, readiness, log, view }
@@ -63,6 +64,7 @@ t.test('metrics, flows and dumps', async t => {
   t.match((await ask(admin, '/metrics')).body, /liburna_flows_total\{direction="inbound",mode="plain",verdict="undecided",outcome="denied-by-policy",peer="unknown"\} 1/)
   t.match(JSON.parse((await ask(admin, '/flows?limit=1')).body), [{ outcome: 'denied-by-policy' }])
   t.same(JSON.parse((await ask(admin, '/workloads')).body), [{ key: 'shop/web-0', inode: '12' }])
+  t.same(JSON.parse((await ask(admin, '/facts')).body), { cluster: 'east', manifests: [] })
 })
 
 t.test('a dump that fails is a 500 and a log line, and the server lives on', async t => {
