@@ -1,10 +1,12 @@
 /** What every tool has to know besides manifests: whose cluster it is about, and when. */
 
-import type { ClusterName, Endpoint, WorkloadEndpoint } from '../policy/index.ts'
+import type { ClusterName, CompileOptions, Endpoint, WorkloadEndpoint } from '../policy/index.ts'
 
 export interface ToolContext {
-  /** The cluster of manifests, and of endpoints that do not name one. */
+  /** The cluster of workloads that do not name one. */
   readonly home: ClusterName
+  /** Whether policies are about workloads of `home` only. Else they are about those of every cluster, as if each had the same policies. */
+  readonly homeOnly: boolean
   /** Further clusters whose pods the selectors of standard policies match. */
   readonly sameness: readonly ClusterName[]
   /** Labels that certificates do not carry. */
@@ -19,4 +21,9 @@ export const defaultHome: ClusterName = { trustDomain: 'cluster.local', cluster:
 /** A pod that policies of selectors can be about: one in its node's network is only an address to them. */
 export function isPod (endpoint: Endpoint): endpoint is WorkloadEndpoint {
   return endpoint.kind === 'workload' && !endpoint.hostNetwork
+}
+
+/** How the policies of manifests are put into force. */
+export function compileOptions ({ home, homeOnly, sameness }: ToolContext): CompileOptions {
+  return { sameness, ...(homeOnly ? { home } : {}) }
 }

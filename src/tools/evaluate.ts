@@ -8,6 +8,7 @@
 import { messageOf } from '../lib/error.ts'
 import { formatRuleName } from '../model/verdict.ts'
 import { compile, judgeFlow, openLists, parseFlow, parseManifests, PolicyError, workloadsIn } from '../policy/index.ts'
+import { compileOptions } from './context.ts'
 import { inputInvalid } from './error.ts'
 import type { Labels } from '../model/labels.ts'
 import type { Action, Decision } from '../model/verdict.ts'
@@ -59,7 +60,7 @@ export function evaluateDocument (document: unknown, context: ToolContext): Eval
   const { manifests, flows } = readDocument(document)
   const { policies, invalid } = parseManifests(manifests, context)
   const { namespaces, invalid: others } = workloadsIn(manifests, context.home)
-  const set = compile(policies, context)
+  const set = compile(policies, compileOptions(context))
   const asked = flows.map((flow, i) => readFlow(flow, `flows[${i}]`, namespaces, context))
   return {
     invalid: [...notObjects(manifests), ...others.filter(({ kind }) => kind === 'Namespace').map(invalidLine), ...invalid.map(invalidLine)],

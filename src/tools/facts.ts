@@ -44,7 +44,7 @@ export function inventoryOfFacts (facts: unknown, context: ToolContext): Invento
   const workloads = listOf(facts, 'workloads').map((one, i) => readWorkload(one, i, home))
   const objects = listOf(facts, 'manifests').map(one => isRecord(one) ? one['object'] : undefined)
   const unsignedLabels = listOf(facts, 'unsignedLabels').filter(key => typeof key === 'string')
-  return { ...takeInventory(objects, { ...context, home, unsignedLabels }), workloads, namespaces: namespacesOf(workloads) }
+  return { ...takeInventory(objects, { ...context, home, homeOnly: true, unsignedLabels }), workloads, namespaces: namespacesOf(workloads) }
 }
 
 function readWorkload (value: unknown, i: number, home: ClusterName): ManifestWorkload {

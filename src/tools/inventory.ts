@@ -1,6 +1,7 @@
 /** What a set of manifests comes to: its policies ready to be asked, and its workloads. */
 
 import { compile, parseManifests, workloadsIn } from '../policy/index.ts'
+import { compileOptions } from './context.ts'
 import { invalidLine } from './evaluate.ts'
 import type { Labels } from '../model/labels.ts'
 import type { Finding, ManifestWorkload, Policy, PolicyStore } from '../policy/index.ts'
@@ -24,5 +25,5 @@ export interface Inventory {
 export function takeInventory (objects: readonly unknown[], context: ToolContext): Inventory {
   const { policies, invalid, findings } = parseManifests(objects, context)
   const { workloads, namespaces, invalid: others } = workloadsIn(objects, context.home)
-  return { context, set: compile(policies, context), policies, workloads, namespaces, invalid: [...invalid, ...others].map(invalidLine), findings }
+  return { context, set: compile(policies, compileOptions(context)), policies, workloads, namespaces, invalid: [...invalid, ...others].map(invalidLine), findings }
 }

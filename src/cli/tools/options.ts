@@ -10,7 +10,7 @@ import type { ToolContext } from '../../tools/index.ts'
 import type { ToolParts } from './parts.ts'
 
 export interface ContextOptions {
-  readonly cluster: string
+  readonly cluster?: string
   readonly trustDomain: string
   readonly sameness: readonly ClusterName[]
   readonly unsignedLabel: readonly string[]
@@ -21,15 +21,15 @@ export interface ContextOptions {
 export function addContextOptions (command: Command, { believing = false } = {}): Command {
   const unsigned: readonly string[] = believing ? [] : defaultExcludedLabels
   return command
-    .option('--cluster <name>', 'cluster of the manifests', defaultHome.cluster)
-    .addOption(new Option('--trust-domain <name>', 'trust domain of the manifests').default(defaultHome.trustDomain).argParser(trustDomain))
+    .option('--cluster <name>', 'the cluster that the policies are about, and of workloads that name none (default: every cluster)')
+    .addOption(new Option('--trust-domain <name>', 'trust domain of workloads that name none').default(defaultHome.trustDomain).argParser(trustDomain))
     .addOption(new Option('--sameness <trust-domain/cluster>', 'a cluster whose pods match selectors as if they were of the own one; may be repeated').default([], 'none').argParser(sameness))
     .addOption(new Option('--unsigned-label <key>', 'a label that certificates do not carry; may be repeated').default(unsigned, believing ? 'none' : 'as the agent').argParser((key: string, before: readonly string[]) => before === unsigned ? [key] : [...before, key]))
     .addOption(new Option('--at <time>', 'the time that is asked about, such as 2026-11-23T18:00:00Z').argParser(time))
 }
 
 export function contextOf ({ cluster, trustDomain, sameness, unsignedLabel, at }: ContextOptions, parts: ToolParts): ToolContext {
-  return { home: { cluster, trustDomain }, sameness, unsignedLabels: unsignedLabel, nowMs: at ?? parts.nowMs() }
+  return { home: { cluster: cluster ?? defaultHome.cluster, trustDomain }, homeOnly: cluster !== undefined, sameness, unsignedLabels: unsignedLabel, nowMs: at ?? parts.nowMs() }
 }
 
 export function outputOption (...formats: readonly string[]): Option {
