@@ -3,6 +3,7 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { saveImage } from './buildah.ts'
 import { takeDown } from './down.ts'
 import { importImage } from './images.ts'
 import { takeLock } from './lock.ts'
@@ -109,13 +110,13 @@ export class Cluster implements AsyncDisposable {
     }
   }
 
-  /** Imports an image into every node: an archive file, or an image that buildah has under this name. */
+  /** Imports an image into every node: an archive file, or the name of an image of `buildImage`. */
   async loadImage (archiveOrName: string): Promise<void> {
     if (existsSync(archiveOrName)) return this.#importAll(archiveOrName)
     const folder = mkdtempSync(join(tmpdir(), 'lbk-image-'))
     try {
       const archive = join(folder, 'image.tar')
-      await must('buildah', ['--storage-driver', 'vfs', 'push', archiveOrName, `docker-archive:${archive}:${archiveOrName}`], { withinMs: 300_000 })
+      await saveImage(archiveOrName, archive)
       await this.#importAll(archive)
     } finally {
       rmSync(folder, { recursive: true, force: true })

@@ -2,9 +2,9 @@
 
 import { readFileSync, rmSync, writeFileSync, mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { eventually } from '../fixtures/eventually.ts'
 import { stateFolder } from './paths.ts'
 import { isAlive, processIdOf } from './process-id.ts'
+import { waitFor } from './wait.ts'
 
 /** Beside the state, which `down` removes as a whole. */
 const file = `${stateFolder}.lock`
@@ -12,9 +12,12 @@ const file = `${stateFolder}.lock`
 const patienceMs = 1_800_000
 
 /** Held until it is disposed; the lock of a process that died counts for nothing. */
-export async function takeLock (): Promise<Disposable> {
+export async function takeLock (say: (text: string) => void = () => {}, signal?: AbortSignal): Promise<Disposable> {
   mkdirSync(dirname(file), { recursive: true })
-  await eventually(() => tryLock(), patienceMs)
+  if (!tryLock()) {
+    say('waiting for another process that brings the cluster up or down')
+    await waitFor(() => tryLock(), { withinMs: patienceMs, signal })
+  }
   return { [Symbol.dispose]: () => { rmSync(file, { force: true }) } }
 }
 

@@ -32,7 +32,7 @@ async function up (): Promise<void> {
 }
 
 async function down (): Promise<void> {
-  using _lock = await takeLock()
+  using _lock = await takeLock(say)
   if (isSomethingLeft()) await takeDown(say)
   else say('there is nothing to take down')
 }

@@ -54,7 +54,7 @@ export function binFolder (): string {
 /** Brings the cluster up, or starts what is missing of it. A cluster that does not come up is taken down. */
 export async function bringUp ({ say = () => {}, signal }: UpOptions = {}): Promise<UpOutcome> {
   if (process.getuid?.() !== 0) throw new ClusterError('no-root', 'the test cluster makes namespaces and so needs root')
-  using _lock = await takeLock()
+  using _lock = await takeLock(say, signal)
   if (isUp()) return revive(say)
   if (isSomethingLeft()) await takeDown(() => { say('removed what an earlier cluster left') })
   await needPackages('cluster', say)
