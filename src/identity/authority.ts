@@ -4,6 +4,7 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync, X509Certificate
 import { encodeAttributes, maxAttributesBytes } from './attributes.ts'
 import { openAuthorityFolder } from './authority-folder.ts'
 import { emptyName, encodeName, keyIdOf, signCertificate } from './build.ts'
+import { parseCertificate } from './certificate.ts'
 import { IdentityError } from './error.ts'
 import { maxIntermediates } from './path.ts'
 import { isAllowedKey } from './profile.ts'
@@ -18,6 +19,7 @@ import type { KeyObject } from 'node:crypto'
 import type { Clock } from '../lib/clock.ts'
 import type { Identity } from '../model/workload.ts'
 import type { AuthorityFiles } from './authority-folder.ts'
+import type { Certificate } from './certificate.ts'
 import type { Issuer } from './issuer.ts'
 import type { TrustRoot } from './trust.ts'
 
@@ -49,8 +51,8 @@ export function openAuthority (folder: string, options: AuthorityOptions): Autho
   }
 }
 
-/** A fresh key and its root certificate, valid for ten years. */
-export function newAuthorityFiles (trustDomain: string, nowMs: number): AuthorityFiles {
+/** A fresh key and its root certificate. @param ttlMs ten years without it */
+export function newAuthorityFiles (trustDomain: string, nowMs: number, ttlMs: number = rootTtlMs): AuthorityFiles {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const keyId = keyIdOf(publicKey)
   // With a name of its own, a second root of the same trust domain is not mistaken for the first.
@@ -59,50 +61,64 @@ export function newAuthorityFiles (trustDomain: string, nowMs: number): Authorit
     issuer: name,
     subject: name,
     notBeforeMs: nowMs - dayMs, // others may know the time better than the machine that starts first
-    notAfterMs: nowMs + rootTtlMs,
+    notAfterMs: nowMs + ttlMs,
     publicKey,
     extensions: authorityExtensions(trustDomain, keyId, keyId, maxIntermediates),
   }, privateKey)
   return { keyPem: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(), certificatePem: new X509Certificate(der).toString() }
 }
 
+/** What an authority signs with: its root's key, or the key of an intermediate below its root. */
+export interface AuthorityMaterial extends AuthorityFiles {
+  /** Certificates between the root and what is signed, the one whose key this is first. @default none: the key is the root's */
+  readonly intermediatesPem?: string
+}
+
 /** Signs certificates of one trust domain. Nothing of it prints the key. */
 export class Authority implements Issuer {
   readonly #key: KeyObject
   readonly #options: AuthorityOptions
+  readonly #intermediates: readonly Certificate[]
   /** What others need to trust this authority. */
   readonly root: TrustRoot
 
   /** Throws IdentityError when key, certificate and trust domain do not belong together. */
-  constructor ({ keyPem, certificatePem }: AuthorityFiles, options: AuthorityOptions) {
+  constructor ({ keyPem, certificatePem, intermediatesPem }: AuthorityMaterial, options: AuthorityOptions) {
     this.#options = options
     this.#key = keyFrom(keyPem)
     this.root = rootFrom(certificatePem)
+    this.#intermediates = intermediatesPem === undefined ? [] : certificatesIn(intermediatesPem).map(parseCertificate)
     const { trustDomain, certificate } = this.root
     if (trustDomain !== options.trustDomain) throw new IdentityError('bad-authority', `it speaks for the trust domain ${trustDomain}, not for ${options.trustDomain}`)
-    if (!certificate.x509.checkPrivateKey(this.#key)) throw new IdentityError('bad-authority', 'the key is not the one of the certificate')
+    if (!this.#signer.x509.checkPrivateKey(this.#key)) throw new IdentityError('bad-authority', 'the key is not the one of the certificate')
     if (options.clock.now() > certificate.notAfterMs) throw new IdentityError('bad-authority', `the root certificate ended at ${new Date(certificate.notAfterMs).toISOString()}`)
+    if (options.clock.now() > this.notAfterMs) throw new IdentityError('bad-authority', `the intermediate certificate ended at ${new Date(this.notAfterMs).toISOString()}`)
+  }
+
+  /** End of the first certificate of its chain to end, ms since the epoch: nothing that it signs is good for longer. */
+  get notAfterMs (): number {
+    return Math.min(...this.#chain.map(({ notAfterMs }) => notAfterMs))
   }
 
   /** Signs; the certificate never outlives the root. Rejects with `bad-request`, or with the code by which peers would refuse the result. */
   async issue (identity: Identity, publicKey: KeyObject, ttlMs: number, signal?: AbortSignal): Promise<readonly Uint8Array[]> {
     signal?.throwIfAborted()
-    return [this.#sign(identity, publicKey, ttlMs)]
+    return [this.#sign(identity, publicKey, ttlMs), ...this.#intermediates.map(({ der }) => der)]
   }
 
   #sign (identity: Identity, publicKey: KeyObject, ttlMs: number): Uint8Array {
     this.#check(identity, publicKey, ttlMs)
     const { clock, excludedLabels = defaultExcludedLabels, backdateMs = 60_000 } = this.#options
-    const { certificate: root } = this.root
+    const signer = this.#signer
     const nowMs = clock.now()
     const attributes = encodeAttributes(signedAttributes(identity.attributes, excludedLabels), this.#limit)
     const der = signCertificate({
-      issuer: root.subject,
+      issuer: signer.subject,
       subject: emptyName,
-      notBeforeMs: Math.max(nowMs - backdateMs, root.notBeforeMs),
-      notAfterMs: Math.min(nowMs + ttlMs, root.notAfterMs),
+      notBeforeMs: Math.max(nowMs - backdateMs, ...this.#chain.map(({ notBeforeMs }) => notBeforeMs)),
+      notAfterMs: Math.min(nowMs + ttlMs, this.notAfterMs),
       publicKey,
-      extensions: leafExtensions(formatSpiffeId(identity.spiffeId), attributes, keyIdOf(publicKey), keyIdOf(root.x509.publicKey)),
+      extensions: leafExtensions(formatSpiffeId(identity.spiffeId), attributes, keyIdOf(publicKey), keyIdOf(signer.x509.publicKey)),
     }, this.#key)
     this.#validate(der, nowMs)
     return der
@@ -116,9 +132,16 @@ export class Authority implements Issuer {
 
   /** What no peer would accept does not leave the house. */
   #validate (der: Uint8Array, nowMs: number): void {
-    const verdict = verifyChain([der], new TrustBundles([this.root]), nowMs, { maxAttributesBytes: this.#limit })
+    const chain = [der, ...this.#intermediates.map(certificate => certificate.der)]
+    const verdict = verifyChain(chain, new TrustBundles([this.root]), nowMs, { maxAttributesBytes: this.#limit })
     if (!verdict.ok) throw new IdentityError(verdict.code, `not issued: ${verdict.message}`)
   }
+
+  /** The certificate whose key signs. */
+  get #signer (): Certificate { return this.#intermediates[0] ?? this.root.certificate }
+
+  /** From the signer to the root. */
+  get #chain (): readonly Certificate[] { return [...this.#intermediates, this.root.certificate] }
 
   get #limit (): number { return this.#options.maxAttributesBytes ?? maxAttributesBytes }
 }

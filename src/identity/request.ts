@@ -1,6 +1,6 @@
 /** One try to get an SVID: a fresh key, the issuer's answer within a time, and a look at that answer. */
 
-import { generateKeyPair } from 'node:crypto'
+import { generateKeyPair, sign } from 'node:crypto'
 import { promisify } from 'node:util'
 import { IdentityError } from './error.ts'
 import { svidFrom } from './svid.ts'
@@ -41,7 +41,7 @@ export async function requestSvid (identity: Identity, parts: RotationParts, ttl
 async function obtain (identity: Identity, { issuer, trust, clock }: RotationParts, ttlMs: number, signal: AbortSignal): Promise<Svid> {
   const keys = await makeKeys('ec', { namedCurve: 'P-256' })
   signal.throwIfAborted()
-  const chain = await issuer.issue(identity, keys.publicKey, ttlMs, signal)
+  const chain = await issuer.issue(identity, keys.publicKey, ttlMs, signal, statement => sign('sha256', statement, keys.privateKey))
   const svid = svidFrom(chain, keys, trust.bundles(), clock.now())
   mustBeOf(identity, svid)
   return svid
