@@ -66,8 +66,14 @@ export function bindListener ({ address, mark = 0, transparent = false, saveSyn 
   })
 }
 
-/** Starts to accept into the queue; `backlog` is bounded by net.core.somaxconn. Node repeats it with its own backlog. */
+/**
+ * Starts to accept into the queue; `backlog` is bounded by net.core.somaxconn. Node repeats it with its own backlog.
+ *
+ * What is accepted inherits SO_REUSEADDR: with TPROXY an accepted socket holds the port that was dialled, and without
+ * it the application could not listen there again (nor, for connections out, on the same number here).
+ */
 export function listenOn (fd: Fd, backlog: number): void {
+  setOption(fd.number, options.reuseAddress, 1)
   call('listen', () => libc.listen(fd.number, backlog))
 }
 

@@ -1,7 +1,8 @@
 import t from 'tap'
+import { eventually } from '../fixtures/eventually.ts'
 import { Capture, disarmNetns, noExclusions } from '../../src/capture/index.ts'
 import { liveFds, traceFds } from '../../src/sys/index.ts'
-import { fails, greet, heldMs, readAll, stateOf, wire, World } from './world.ts'
+import { fails, greet, heldMs, hold, readAll, stateOf, wire, World } from './world.ts'
 import { kernelTest } from './kernel-test.ts'
 import { SmallAgent } from './small-agent.ts'
 
@@ -23,6 +24,22 @@ kernelTest('connections in and out pass through the agent, in both families, wit
     'inbound 10.9.0.2 -> 10.9.0.1 8080', 'inbound fd00::2 -> fd00::1 8080',
     'outbound 10.9.0.1 -> 10.9.0.2 9090', 'outbound fd00::1 -> fd00::2 9090',
   ])
+  await agent.disarm()
+})
+
+kernelTest('an application can listen anew while captured connections use that port number', async t => {
+  await using world = new World()
+  const { pod, outside } = await wire(world)
+  const app = await pod.serve('::', 8080, hold)
+  await outside.serve('::', 8081, hold)
+  const agent = await SmallAgent.start(new Capture(), pod)
+  const [inbound, outbound] = [await outside.dial('fd00::1', 8080), await pod.dial('fd00::2', 8081)]
+  await eventually(() => inbound.bytesRead > 0 && outbound.bytesRead > 0)
+  app.server.close()
+  await pod.serve('::', 8080, greet)
+  await pod.serve('::', 8081, greet)
+  t.equal(await readAll(await outside.dial('fd00::1', 8080)), 'hello fd00::2')
+  t.equal(await readAll(await outside.dial('fd00::1', 8081)), 'hello fd00::2')
   await agent.disarm()
 })
 
