@@ -8,6 +8,10 @@
  * writes the rules anew, which it does anyhow, in one transaction; until then they point to ports where nobody
  * listens (or nobody who could be transparent), and hold.
  *
+ * While captured connections live, their port numbers are in use in the namespace: an application that binds one of
+ * them anew needs SO_REUSEADDR, as practically every server sets (without it bind says EADDRINUSE, as it would for the
+ * application's own connections).
+ *
  * Connections that exist when the rules arrive are reset: nobody has judged them.
  */
 
