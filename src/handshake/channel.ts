@@ -7,6 +7,8 @@
 
 import { HandshakeError } from './error.ts'
 import { FrameParser, FrameType, encodeHeader, maxDataBytes } from './frames.ts'
+import { Outbox } from '../lib/outbox.ts'
+import { readShared } from '../lib/shared-reads.ts'
 import { decodeCertificate, decodeEnd, decodeReset, decodeVerdict, encodeEnd, encodeReset } from './messages.ts'
 import type { Duplex } from 'node:stream'
 import type { ControlType, Frame } from './frames.ts'
@@ -14,7 +16,7 @@ import type { ResetReason, VerdictMessage } from './messages.ts'
 
 /** What a forwarding channel tells. `onReset` and `onBroken` are heard at most once, together, and nothing after them. */
 export interface ChannelSink {
-  /** Application bytes; they alias a buffer of the stream. */
+  /** Application bytes; valid during the call only. */
   onData (bytes: Uint8Array): void
   onEnd (): void
   /** A verdict that comes while forwarding: the server's, which the client end does not wait for. */
@@ -34,6 +36,7 @@ interface Waiter { readonly resolve: (frame: Frame) => void, readonly reject: (e
 export class FrameChannel {
   readonly #stream: Duplex
   readonly #parser = new FrameParser()
+  readonly #outbox: Outbox
   readonly #queue: Frame[] = []
   #waiter: Waiter | undefined
   #sink: ChannelSink | undefined
@@ -46,11 +49,11 @@ export class FrameChannel {
 
   constructor (stream: Duplex) {
     this.#stream = stream
+    this.#outbox = new Outbox(stream, () => { this.#sink?.onDrain() })
     stream.on('data', (chunk: Uint8Array) => { this.#receive(chunk) })
     stream.on('end', () => { this.#fail(new HandshakeError('handshake-failed', 'peer-closed')) })
     stream.on('close', () => { this.#fail(new HandshakeError('handshake-failed', 'peer-closed')) })
     stream.on('error', error => { this.#fail(error) })
-    stream.on('drain', () => { this.#sink?.onDrain() })
     stream.pause()
   }
 
@@ -72,26 +75,25 @@ export class FrameChannel {
 
   /** Sends a whole control frame. */
   send (frame: Uint8Array): void {
+    this.#outbox.flush()
     if (this.#stream.writable) this.#stream.write(frame)
   }
 
-  /** Sends application bytes (copied or written before it returns the stream's word on back-pressure). */
+  /** Sends a copy of application bytes; false asks for a pause until `onDrain`. */
   sendData (bytes: Uint8Array): boolean {
     if (!this.#stream.writable) return true
-    this.#stream.cork()
     let more = true
     for (let at = 0; at < bytes.length; at += maxDataBytes) {
       const piece = bytes.subarray(at, at + maxDataBytes)
-      this.#stream.write(encodeHeader(FrameType.data, piece.length))
-      more = this.#stream.write(piece)
+      more = this.#outbox.put(encodeHeader(FrameType.data, piece.length), piece)
     }
-    this.#stream.uncork()
     return more
   }
 
   sendEnd (): void {
     if (this.#endSent) return
     this.#endSent = true
+    this.#outbox.flush()
     this.#stream.write(encodeEnd(this.#endReceived), () => { this.#sink?.onFinish() })
     this.#finishIfDone()
   }
@@ -112,6 +114,7 @@ export class FrameChannel {
     this.#sink = sink
     this.#guarded(() => { for (const frame of this.#queue.splice(0)) this.#deliver(frame) })
     if (this.#broken !== undefined && !this.#finished) { this.#finished = true; sink.onBroken(this.#broken) }
+    readShared(this.#stream, chunk => { this.#receive(chunk) })
     if (!this.#paused) this.#stream.resume()
   }
 

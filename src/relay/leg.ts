@@ -8,7 +8,7 @@
 import type { ResetReason, VerdictMessage } from '../handshake/index.ts'
 
 export interface LegSink {
-  /** Bytes from this leg; valid only during the call unless written on at once. */
+  /** Bytes from this leg; valid during the call only. `Leg.write` copies them. */
   onData (bytes: Uint8Array): void
   /** No more bytes will come; the other direction goes on. */
   onEnd (): void
@@ -29,7 +29,7 @@ export type Abort =
 export interface Leg {
   /** Begins to deliver; called once. */
   start (sink: LegSink): void
-  /** False asks for a pause until `onDrain`. */
+  /** Copies the bytes; false asks for a pause until `onDrain`. */
   write (bytes: Uint8Array): boolean
   /** Ends our direction. */
   end (): void
