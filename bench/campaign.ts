@@ -5,7 +5,7 @@
 
 import { readFile } from 'node:fs/promises'
 import { messageOf } from '../src/lib/error.ts'
-import { startNginx } from './servers.ts'
+import { startServers } from './servers.ts'
 import type { Sample } from './figures.ts'
 import type { Site } from './pair.ts'
 import type { Measured, Subject, Trial, TrialOptions } from './trials/index.ts'
@@ -43,7 +43,7 @@ export async function runCampaign (options: CampaignOptions, { site, say, signal
   for (const variant of options.variants) {
     const pair = await site.pair()
     const path = await variant.open(pair)
-    await startNginx(pair)
+    await startServers(pair)
     subjects.push({ name: variant.name, pair, path })
     say(`${variant.name} is up`)
   }

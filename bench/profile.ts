@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { run } from '../test/fixtures/lab/run.ts'
 import { BenchError } from './error.ts'
 import { parsePerf, partNames } from './profile-parts.ts'
-import { startNginx } from './servers.ts'
+import { startServers } from './servers.ts'
 import { textTable } from './table.ts'
 import type { CampaignOptions, CampaignParts } from './campaign.ts'
 import type { Symbol } from './profile-parts.ts'
@@ -39,7 +39,7 @@ export async function profile (options: CampaignOptions, parts: CampaignParts): 
 async function profileTrial (trial: Trial, variant: Variant, options: CampaignOptions, { site }: CampaignParts): Promise<string[]> {
   const pair = await site.pair()
   const path = await variant.open(pair, ['--perf-basic-prof'])
-  await startNginx(pair)
+  await startServers(pair)
   const load = trial.run({ name: variant.name, pair, path }, options)
   const tables = Promise.all(path.proxies.map(async ({ pid }, i) => {
     return `### ${trial.name}, ${variant.name} of node ${i === 0 ? 'A' : 'B'}\n\n${await profileOf(pid, site.folder, options.seconds)}`

@@ -11,7 +11,7 @@ export const httpPort = 8080
 export const iperfPort = 5201
 
 /** Answers every request with a small page, keeps connections open for an hour, and logs nothing. */
-export async function startNginx (pair: Pair): Promise<Daemon> {
+async function startNginx (pair: Pair): Promise<Daemon> {
   const folder = join(pair.site.folder, pair.netns('b'), 'nginx')
   await mkdir(folder, { recursive: true })
   const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(kind => `${kind}_temp_path ${folder};`).join(' ')
@@ -29,9 +29,14 @@ http {
   return daemon
 }
 
-/** An iperf3 server for one test. */
-export async function startIperf (pair: Pair): Promise<Daemon> {
-  const daemon = pair.start({ command: 'iperf3', args: ['-s', '-1', '-p', `${iperfPort}`], side: 'b' })
+/** nginx and iperf3. */
+export async function startServers (pair: Pair): Promise<void> {
+  await Promise.all([startNginx(pair), startIperf(pair)])
+}
+
+/** Serves one test after another. */
+async function startIperf (pair: Pair): Promise<Daemon> {
+  const daemon = pair.start({ command: 'iperf3', args: ['-s', '-p', `${iperfPort}`], side: 'b' })
   await listening(pair, 'b', iperfPort, daemon, 'iperf3')
   return daemon
 }

@@ -1,7 +1,7 @@
 /** Bytes from client to server by iperf3. What the receiver got counts, not what the sender could put into buffers. */
 
 import { BenchError } from '../error.ts'
-import { iperfPort, startIperf } from '../servers.ts'
+import { iperfPort } from '../servers.ts'
 import type { FigureName } from '../figures.ts'
 import type { Measured, Subject, Trial, TrialOptions } from './trial.ts'
 
@@ -16,18 +16,13 @@ function throughput (name: FigureName, streams: number): Trial {
 }
 
 async function transfer ({ pair, path }: Subject, { seconds }: TrialOptions, figure: FigureName, streams: number): Promise<Measured> {
-  const server = await startIperf(pair)
-  try {
-    const { host, port } = path.dial(iperfPort)
-    const { stdout, stderr } = await pair.run('a', 'iperf3',
-      ['-c', host, '-p', `${port}`, '-P', `${streams}`, '-t', `${seconds}`, '-O', `${warmUpSeconds}`, '--connect-timeout', '5000', '-J'], (seconds + warmUpSeconds + 10) * 1000)
-    const gbits = receivedGbits(stdout, stderr)
-    // CPU time is that of the whole load, so the bytes are those of the whole load too.
-    const work = { figure: 'cpu-gigabyte', units: gbits / 8 * (seconds + warmUpSeconds) } as const
-    return { sample: { [figure]: gbits }, doubts: [], ...streams === 1 && { work } }
-  } finally {
-    await server.stop(500)
-  }
+  const { host, port } = path.dial(iperfPort)
+  const { stdout, stderr } = await pair.run('a', 'iperf3',
+    ['-c', host, '-p', `${port}`, '-P', `${streams}`, '-t', `${seconds}`, '-O', `${warmUpSeconds}`, '--connect-timeout', '5000', '-J'], (seconds + warmUpSeconds + 10) * 1000)
+  const gbits = receivedGbits(stdout, stderr)
+  // CPU time is that of the whole load, so the bytes are those of the whole load too.
+  const work = { figure: 'cpu-gigabyte', units: gbits / 8 * (seconds + warmUpSeconds) } as const
+  return { sample: { [figure]: gbits }, doubts: [], ...streams === 1 && { work } }
 }
 
 interface Report { readonly error?: string, readonly end?: { readonly sum_received?: { readonly bits_per_second?: number } } }
