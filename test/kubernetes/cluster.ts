@@ -167,7 +167,7 @@ export class Cluster implements AsyncDisposable {
   }
 
   async #importAll (archive: string): Promise<void> {
-    for (const node of this.nodes) await importImage(node.machine, archive)
+    await Promise.all(this.nodes.map(async node => importImage(node.machine, archive)))
   }
 
   async #apiReady (): Promise<void> {

@@ -10,7 +10,7 @@ import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileS
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { buildah, hasImage } from './buildah.ts'
+import { buildah, hasImage, tryBuildah } from './buildah.ts'
 import { ClusterError } from './error.ts'
 import { needPackages } from './packages.ts'
 import { must, run } from './run.ts'
@@ -26,6 +26,8 @@ export interface ImageOptions {
 /** What `buildImage` calls the image unless told otherwise. */
 export const agentImage = 'localhost/liburna-test/liburna:1'
 
+/** The Dockerfile's stage `build`. */
+const stageImage = 'localhost/liburna-test/build:1'
 const project = fileURLToPath(new URL('../..', import.meta.url))
 /** Where the settings are mounted in the build; npm reads the one of root's home. */
 const insideNpmrc = '/root/.npmrc'
@@ -43,7 +45,12 @@ export async function buildImage ({ say = () => {}, tag = agentImage, signal }: 
   try {
     await writeNpmSettings(settings)
     const mounts = ['--volume', `${join(settings, 'npmrc')}:${insideNpmrc}:ro`, '--volume', `${join(settings, 'ca.crt')}:${insideCa}:ro`]
-    await buildah('build', ['--network', 'host', '--layers', '--build-arg', `BASE=${base}`, ...mounts, '--tag', tag, project], options)
+    const args = ['--network', 'host', '--layers', '--build-arg', `BASE=${base}`, ...mounts]
+    // The first stage has a name of its own, so that pruning leaves the packages that npm installed there.
+    await buildah('build', [...args, '--target', 'build', '--tag', stageImage, project], options)
+    await buildah('build', [...args, '--tag', tag, project], options)
+    // What earlier builds left is half a gigabyte each.
+    await tryBuildah('rmi', ['--prune'])
     return tag
   } finally {
     rmSync(settings, { recursive: true, force: true })

@@ -1,9 +1,11 @@
 #!/usr/bin/env node
-/** The test cluster from the command line: `up`, `down`, `status`. */
+/** The test cluster from the command line: `up`, `down`, `status`, `image`. */
 
+import { Cluster } from './cluster.ts'
 import { components } from './components.ts'
 import { isSomethingLeft, takeDown } from './down.ts'
 import { ClusterError } from './error.ts'
+import { buildImage } from './image.ts'
 import { takeLock } from './lock.ts'
 import { Machine } from './machine.ts'
 import { machineNames } from './network.ts'
@@ -12,20 +14,18 @@ import { adminKubeconfig, logFolder } from './paths.ts'
 import { binFolder, bringUp, isUp } from './up.ts'
 import { messageOf } from '../../src/lib/error.ts'
 
-const usage = `usage: main.ts up|down|status
+const usage = `usage: main.ts up|down|status|image
   up      builds what is missing (minutes, once), starts a cluster of two nodes, and leaves it running
   down    ends it and removes every trace of it
-  status  says what runs`
+  status  says what runs
+  image   builds the project's image and gives it to the nodes of the running cluster`
 
 function say (text: string): void {
   console.error(`cluster: ${text}`)
 }
 
 async function up (): Promise<void> {
-  const stop = new AbortController()
-  const onSignal = (): void => { stop.abort(new ClusterError('interrupted', 'interrupted')) }
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal)
-  const outcome = await bringUp({ say, signal: stop.signal })
+  const outcome = await bringUp({ say, signal: interruption() })
   say(outcome === 'started' ? 'up' : 'it was up already')
   say('paste this, then kubectl is the cluster\'s own:')
   console.log(`export KUBECONFIG=${adminKubeconfig} PATH=${binFolder()}:$PATH`)
@@ -45,7 +45,22 @@ function status (): void {
   console.log(`logs: ${logFolder}`)
 }
 
-const commands: Readonly<Record<string, () => void | Promise<void>>> = { up, down, status }
+/** Replaces the image in the nodes; pods that run keep what they have. */
+async function image (): Promise<void> {
+  const name = await buildImage({ say, signal: interruption() })
+  if (isUp()) await new Cluster(false).loadImage(name)
+  console.log(name)
+}
+
+/** Aborts when somebody wants this process to end. */
+function interruption (): AbortSignal {
+  const stop = new AbortController()
+  const onSignal = (): void => { stop.abort(new ClusterError('interrupted', 'interrupted')) }
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal)
+  return stop.signal
+}
+
+const commands: Readonly<Record<string, () => void | Promise<void>>> = { up, down, status, image }
 
 try {
   const command = commands[process.argv[2] ?? '']

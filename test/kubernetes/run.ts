@@ -55,7 +55,7 @@ export async function run (command: string, args: readonly string[], options: Ru
 /** As `run`, but any exit code except 0 is an error; resolves with the standard output. */
 export async function must (command: string, args: readonly string[], options: RunOptions = {}): Promise<string> {
   const { code, stdout, stderr } = await run(command, args, options)
-  if (code !== 0) throw new ClusterError('command-failed', `${command} ${args.join(' ')} ended with ${code}: ${(stderr || stdout).trim().slice(-4000)}`)
+  if (code !== 0) throw new ClusterError('command-failed', `${command} ${args.join(' ')} ended with ${code}: ${`${stdout}\n${stderr}`.trim().slice(-4000)}`)
   return stdout
 }
 
