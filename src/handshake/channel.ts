@@ -51,8 +51,8 @@ export class FrameChannel {
     this.#stream = stream
     this.#outbox = new Outbox(stream, () => { this.#sink?.onDrain() })
     stream.on('data', (chunk: Uint8Array) => { this.#receive(chunk) })
-    stream.on('end', () => { this.#fail(new HandshakeError('handshake-failed', 'peer-closed')) })
-    stream.on('close', () => { this.#fail(new HandshakeError('handshake-failed', 'peer-closed')) })
+    stream.on('end', () => { this.#over() })
+    stream.on('close', () => { this.#over() })
     stream.on('error', error => { this.#fail(error) })
     stream.pause()
   }
@@ -183,6 +183,11 @@ export class FrameChannel {
 
   #finishIfDone (): void {
     if (this.#done) this.#finished = true
+  }
+
+  #over (): void {
+    // Every connection comes here in the end; an error, with its stack, is made for those that it is news to.
+    if (!this.#finished || this.#waiter !== undefined) this.#fail(new HandshakeError('handshake-failed', 'peer-closed'))
   }
 
   #fail (error: Error): void {
