@@ -20,6 +20,8 @@ export interface ImageOptions {
   readonly say?: (text: string) => void
   /** @default 'localhost/liburna-test/liburna:1' */
   readonly tag?: string
+  /** Folder with the Dockerfile and what it copies. @default this checkout, as it is now */
+  readonly context?: string
   readonly signal?: AbortSignal
 }
 
@@ -35,8 +37,8 @@ const insideCa = '/run/liburna-test-ca.crt'
 /** A first build installs packages for minutes. */
 const withinMs = 1_800_000
 
-/** Builds the image of the checkout as it is now; unchanged layers are not built again. Resolves with its name. */
-export async function buildImage ({ say = () => {}, tag = agentImage, signal }: ImageOptions = {}): Promise<string> {
+/** Builds the image; unchanged layers are not built again. Resolves with its name. */
+export async function buildImage ({ say = () => {}, tag = agentImage, context = project, signal }: ImageOptions = {}): Promise<string> {
   await needPackages('image', say)
   const options = { withinMs, ...signal && { signal } }
   const base = await baseImage({ say, ...signal && { signal } })
@@ -47,8 +49,8 @@ export async function buildImage ({ say = () => {}, tag = agentImage, signal }: 
     const mounts = ['--volume', `${join(settings, 'npmrc')}:${insideNpmrc}:ro`, '--volume', `${join(settings, 'ca.crt')}:${insideCa}:ro`]
     const args = ['--network', 'host', '--layers', '--build-arg', `BASE=${base}`, ...mounts]
     // The first stage has a name of its own, so that pruning leaves the packages that npm installed there.
-    await buildah('build', [...args, '--target', 'build', '--tag', stageImage, project], options)
-    await buildah('build', [...args, '--tag', tag, project], options)
+    await buildah('build', [...args, '--target', 'build', '--tag', stageImage, context], options)
+    await buildah('build', [...args, '--tag', tag, context], options)
     // What earlier builds left is half a gigabyte each.
     await tryBuildah('rmi', ['--prune'])
     return tag
