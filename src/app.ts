@@ -29,11 +29,14 @@ interface Observation {
   readonly metrics: Metrics
   readonly readiness: Readiness
   readonly recorder: FlowRecorder
+  readonly recordSink: FileSink
 }
 
 export interface Agent {
   /** Where the admin server listens. */
   readonly adminAddress: SocketAddress
+  /** Opens the file of records again by its name, after a rotation has moved it away. */
+  reopenFiles (): void
   /** Ends service; the rules in the pods stay. */
   stop (): Promise<void>
 }
@@ -97,6 +100,7 @@ export async function startAgent (config: Config, { version, clock = systemClock
   const running = started.move()
   return {
     adminAddress: admin.address,
+    reopenFiles: () => { observation.recordSink.reopen() },
     async stop () {
       enforcer.refuseNew()
       await drained(registry, config.shutdown.timeoutMs, clock)
@@ -114,7 +118,7 @@ function openObservation (config: Config, version: string, clock: Clock, started
   const metrics = new Metrics({ version, node: config.node })
   metrics.watchSink('log', logSink)
   metrics.watchSink('records', recordSink)
-  return { log, metrics, readiness: new Readiness(), recorder: new FlowRecorder({ node: config.node, sink: recordSink, log, metrics, clock }) }
+  return { log, metrics, readiness: new Readiness(), recordSink, recorder: new FlowRecorder({ node: config.node, sink: recordSink, log, metrics, clock }) }
 }
 
 /** How often the files of trusted roots are read again, ms. */

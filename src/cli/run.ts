@@ -7,6 +7,8 @@ import type { ExitCode } from './exit-code.ts'
 
 /** What `run` needs of an agent. */
 export interface RunningAgent {
+  /** Opens the files that it writes again by their names; asked for by SIGHUP. */
+  reopenFiles (): void
   /** Lets connections finish within the configured time, then resolves. The rules in the pods stay: new connections fail. */
   stop (): Promise<void>
   /** Rejects when the agent cannot go on; never resolves. */
@@ -23,8 +25,8 @@ export interface RunParts {
 
 /** The part of `process` that `run` listens to. */
 export interface SignalSource {
-  on (signal: 'SIGINT' | 'SIGTERM', listener: () => void): unknown
-  off (signal: 'SIGINT' | 'SIGTERM', listener: () => void): unknown
+  on (signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP', listener: () => void): unknown
+  off (signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP', listener: () => void): unknown
 }
 
 /** Resolves when a signal has stopped the agent; throws when it cannot start or go on. A second signal ends the process at once. */
@@ -39,11 +41,16 @@ export async function run (file: string, parts: RunParts): Promise<ExitCode> {
   }
   parts.signals.on('SIGINT', onSignal)
   parts.signals.on('SIGTERM', onSignal)
+  const agent: { running?: RunningAgent } = {}
+  // Without a listener SIGHUP would end the process: also while the agent is still starting.
+  const onHangUp = (): void => { agent.running?.reopenFiles() }
+  parts.signals.on('SIGHUP', onHangUp)
   try {
-    const agent = await parts.startAgent(config)
-    await runUntil(asked, agent)
+    agent.running = await parts.startAgent(config)
+    await runUntil(asked, agent.running)
     return exitCodes.ok
   } finally {
+    parts.signals.off('SIGHUP', onHangUp)
     parts.signals.off('SIGINT', onSignal)
     parts.signals.off('SIGTERM', onSignal)
   }

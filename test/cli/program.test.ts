@@ -4,7 +4,7 @@ import { runCli } from '../../src/cli/index.ts'
 import { settingLines } from '../../src/config.ts'
 import { eventually } from '../fixtures/eventually.ts'
 import { TestFolder } from '../fixtures/folder.ts'
-import type { CliParts } from '../../src/cli/index.ts'
+import type { CliParts, RunningAgent } from '../../src/cli/index.ts'
 
 const good = 'node: alpha\ncluster: east\ntrustDomain: east.example\nauthority: ./authority\npolicies: ./policies\n'
 
@@ -76,10 +76,12 @@ t.test('a wrong file ends run with 2 before anything is started', async t => {
   t.notOk(started)
 })
 
+const reopenFiles = (): void => {}
+
 t.test('run ends with 0 after a signal has stopped the agent', async t => {
   using folder = new TestFolder()
   let stopped = 0
-  const { signals, exits, run } = world({ startAgent: () => Promise.resolve({ stop: () => { stopped++; return Promise.resolve() } }) })
+  const { signals, exits, run } = world({ startAgent: () => Promise.resolve({ reopenFiles, stop: () => { stopped++; return Promise.resolve() } }) })
   const ended = run('run', '-c', folder.write('node.yaml', good))
   await eventually(() => signals.listenerCount('SIGTERM') === 1)
   signals.emit('SIGTERM')
@@ -89,21 +91,35 @@ t.test('run ends with 0 after a signal has stopped the agent', async t => {
   t.equal(signals.listenerCount('SIGINT'), 0)
 })
 
+t.test('SIGHUP opens files again, and is harmless before the agent runs', async t => {
+  using folder = new TestFolder()
+  let reopened = 0
+  const { promise, resolve } = Promise.withResolvers<RunningAgent>()
+  const { signals, run } = world({ startAgent: () => promise })
+  const ended = run('run', '-c', folder.write('node.yaml', good))
+  await eventually(() => signals.listenerCount('SIGHUP') === 1)
+  signals.emit('SIGHUP')
+  resolve({ reopenFiles: () => { reopened++ }, stop: () => Promise.resolve() })
+  await eventually(() => { signals.emit('SIGHUP'); return reopened > 0 })
+  signals.emit('SIGTERM')
+  t.equal(await ended, 0)
+})
+
 t.test('a signal while it starts is not lost', async t => {
   using folder = new TestFolder()
-  const { promise, resolve } = Promise.withResolvers<{ stop: () => Promise<void> }>()
+  const { promise, resolve } = Promise.withResolvers<RunningAgent>()
   const { signals, run } = world({ startAgent: () => promise })
   const ended = run('run', '-c', folder.write('node.yaml', good))
   await eventually(() => signals.listenerCount('SIGINT') === 1)
   signals.emit('SIGINT')
-  resolve({ stop: () => Promise.resolve() })
+  resolve({ reopenFiles, stop: () => Promise.resolve() })
   t.equal(await ended, 0)
 })
 
 t.test('a second signal ends it at once', async t => {
   using folder = new TestFolder()
   const { promise, resolve } = Promise.withResolvers<void>()
-  const { signals, exits, run } = world({ startAgent: () => Promise.resolve({ stop: () => promise }) })
+  const { signals, exits, run } = world({ startAgent: () => Promise.resolve({ reopenFiles, stop: () => promise }) })
   const ended = run('run', '-c', folder.write('node.yaml', good))
   await eventually(() => signals.listenerCount('SIGINT') === 1)
   signals.emit('SIGINT')
@@ -121,7 +137,7 @@ t.test('an agent that cannot start or go on ends with 1; one that a policy file 
   const stop = (): Promise<void> => { stopped++; return Promise.resolve() }
   for (const [startAgent, code] of [
     [() => Promise.reject(Object.assign(new Error('port taken'), { code: 'cannot-listen' })), 1],
-    [() => Promise.resolve({ stop, failed: Promise.reject<never>(new Error('lost')) }), 1],
+    [() => Promise.resolve({ stop, reopenFiles, failed: Promise.reject<never>(new Error('lost')) }), 1],
     [() => Promise.reject(Object.assign(new Error('a.yaml:1: wrong'), { code: 'manifest-invalid' })), 2],
   ] as const) {
     const { said, run } = world({ startAgent })
