@@ -19,10 +19,12 @@ export async function secretRows ({ shop, plainByNode }: World, progress: Progre
 
 async function packetsOf (lab: World['shop']['lab'], from: LabPod, address: string): Promise<Buffer> {
   const capture = await lab.capture()
-  const { stdout } = await from.run('curl', ['-sS', '-m', '5', `http://${address}/`])
-  const packets = await capture.stop()
-  if (!stdout.includes(secretText)) throw new Error(`the call to ${address} was meant to work`)
-  return packets
+  const connection = await from.connect(address)
+  await connection.write('GET / HTTP/1.0\r\n\r\n')
+  const answer = await connection.readUntil(secretText)
+  await connection.finish()
+  if (!answer.includes(secretText)) throw new Error(`the call to ${address} was meant to work`)
+  return await capture.stop()
 }
 
 function seen (packets: Buffer): string {

@@ -1,11 +1,11 @@
 /** A running agent follows its files, its pods and its certificates. */
 
 import { join } from 'node:path'
-import t from 'tap'
 import { eventually } from '../fixtures/eventually.ts'
 import { allowIngress, openLab, openShop } from '../fixtures/lab/index.ts'
+import { labTest } from './lab-test.ts'
 
-t.test('a workload that is added is captured, certified and served', async t => {
+labTest('a workload that is added is captured, certified and served', async t => {
   await using shop = await openShop()
   const { east, eastAgent, front, plain } = shop
   const late = await east.pod('late', { labels: { app: 'web' }, namespace: 'shop', ports: { http: 8080 } })
@@ -20,7 +20,7 @@ t.test('a workload that is added is captured, certified and served', async t => 
   t.equal((await server.served()).length, reached + 1)
 })
 
-t.test('a workload that is taken out of the file is let go, its live connections end', async t => {
+labTest('a workload that is taken out of the file is let go, its live connections end', async t => {
   await using shop = await openShop()
   const { east, eastAgent, front, plain, web, webByNode } = shop
   await web.serve.echo(8080)
@@ -35,7 +35,7 @@ t.test('a workload that is taken out of the file is let go, its live connections
   t.same((await web.run('ip', ['rule', 'show'])).stdout.split('\n').filter(line => line.includes('fwmark')), [])
 })
 
-t.test('a pod that vanishes harms no other', async t => {
+labTest('a pod that vanishes harms no other', async t => {
   await using shop = await openShop()
   const { east, eastAgent, front, web, db, webByNode } = shop
   await web.serve.answer(8080, 'web')
@@ -46,7 +46,7 @@ t.test('a pod that vanishes harms no other', async t => {
   t.ok(eastAgent.running)
 })
 
-t.test('a policy file that cannot be read leaves the last good one in force', async t => {
+labTest('a policy file that cannot be read leaves the last good one in force', async t => {
   await using shop = await openShop()
   const { eastAgent, front, batch, web, webByNode } = shop
   await web.serve.answer(8080, 'web')
@@ -56,7 +56,16 @@ t.test('a policy file that cannot be read leaves the last good one in force', as
   t.notOk((await batch.burst(webByNode, { count: 1 }))['ok'])
 })
 
-t.test('what is excluded is not captured, and nothing else is let out', async t => {
+labTest('a policy whose file is deleted binds nobody any more', async t => {
+  await using shop = await openShop()
+  const { eastAgent, batch, web, webByNode } = shop
+  await web.serve.answer(8080, 'web')
+  t.notOk((await batch.burst(webByNode, { count: 1 }))['ok'])
+  await eastAgent.removePolicy('web-from-front')
+  await eventually(async () => (await batch.burst(webByNode, { count: 1 }))['ok'] === 1)
+})
+
+labTest('what is excluded is not captured, and nothing else is let out', async t => {
   await using lab = await openLab()
   const node = await lab.node('only')
   const client = await node.pod('client', { bare: true })
@@ -70,7 +79,7 @@ t.test('what is excluded is not captured, and nothing else is let out', async t 
   t.equal(agent.records.count, 1, 'what is not captured has no record')
 })
 
-t.test('loopback inside the pod is untouched, by either name of it', async t => {
+labTest('loopback inside the pod is untouched, by either name of it', async t => {
   await using shop = await openShop()
   const { web, eastAgent } = shop
   const server = await web.serve.answer(8080, 'web')
@@ -79,7 +88,7 @@ t.test('loopback inside the pod is untouched, by either name of it', async t => 
   t.equal(eastAgent.records.count, 0)
 })
 
-t.test('a live connection outlives the certificates it was opened with, as long as they are renewed', async t => {
+labTest('a live connection outlives the certificates it was opened with, as long as they are renewed', async t => {
   await using shop = await openShop({ settings: { certificates: { ttl: '3s', backdate: '1s' } } })
   const { front, web, webByNode } = shop
   await web.serve.echo(8080)
@@ -93,7 +102,7 @@ t.test('a live connection outlives the certificates it was opened with, as long 
   t.same(await front.burst(webByNode, { count: 1, withinMs: 200 }), { late: 1 }, 'an echo server waits, so a new connection was accepted')
 })
 
-t.test('agents of two authorities meet only when each trusts the root of the other', async t => {
+labTest('agents of two authorities meet only when each trusts the root of the other', async t => {
   await using lab = await openLab()
   const [west, east] = [await lab.node('west'), await lab.node('east')]
   const [client, web] = [await west.pod('client', { namespace: 'shop' }), await east.pod('web', { namespace: 'shop' })]

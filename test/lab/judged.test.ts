@@ -1,12 +1,12 @@
 /** Who may talk to whom is decided by labels, on paths where addresses say nothing. */
 
-import t from 'tap'
 import { eventually } from '../fixtures/eventually.ts'
 import { allowEgress, allowIngress, openShop } from '../fixtures/lab/index.ts'
+import { labTest } from './lab-test.ts'
 
 const seconds = (count: number): number => count * 1000
 
-t.test('labels decide, whichever way the connection takes', async t => {
+labTest('labels decide, whichever way the connection takes', async t => {
   await using shop = await openShop()
   const { front, batch, web, webByNode, webByBalancer, webByBalancer6, westAgent, eastAgent } = shop
   await web.serve.nginx(8080, 'hello from web\n')
@@ -14,7 +14,7 @@ t.test('labels decide, whichever way the connection takes', async t => {
   for (const address of [webByNode, webByBalancer, webByBalancer6]) {
     await t.test(`to ${address}`, async t => {
       const [atWest, atEast] = [westAgent.records.count, eastAgent.records.count]
-      t.match(await front.run('curl', ['-sS', '-m', '5', `http://${address}/`]), { code: 0, stdout: 'hello from web\n' })
+      t.match(await front.run('curl', ['-sS', '-m', '20', `http://${address}/`]), { code: 0, stdout: 'hello from web\n' })
       const client = await westAgent.records.one({ outcome: 'completed', direction: 'outbound', source: { name: 'front' }, destination: { name: 'web' } }, { after: atWest })
       const server = await eastAgent.records.one({ outcome: 'completed', direction: 'inbound', source: { name: 'front' }, destination: { name: 'web' } }, { after: atEast })
       t.equal(client.flow, server.flow, 'both ends name the flow alike')
@@ -22,7 +22,7 @@ t.test('labels decide, whichever way the connection takes', async t => {
       t.match(server, { mode: 'encrypt', peer: 'verified', verdict: 'allowed', decidedBy: 'NetworkPolicy shop/web-from-front ingress[0]', source: { spiffeId: 'spiffe://lab.example/ns/shop/sa/front' } })
       t.ok(server.bytesReceived > 14 && client.bytesReceived === server.bytesReceived, 'application bytes are counted alike')
 
-      t.not((await batch.run('curl', ['-sS', '-m', '5', `http://${address}/`])).code, 0)
+      t.not((await batch.run('curl', ['-sS', '-m', '20', `http://${address}/`])).code, 0)
       const refused = await westAgent.records.one({ outcome: 'denied-by-peer', source: { name: 'batch' } }, { after: atWest })
       const refusing = await eastAgent.records.one({ outcome: 'denied-by-policy', source: { name: 'batch' } }, { after: atEast })
       t.equal(refused.flow, refusing.flow)
@@ -31,9 +31,9 @@ t.test('labels decide, whichever way the connection takes', async t => {
       t.equal(refusing.verdict, 'denied')
     })
   }
-})
+}, 'program:nginx', 'program:curl')
 
-t.test('the same address on the two nodes is two workloads', async t => {
+labTest('the same address on the two nodes is two workloads', async t => {
   const policies = { status: allowIngress('status', { of: { app: 'front' }, with: { app: 'batch' } }), web: allowIngress('web', { of: { app: 'web' }, with: { app: 'front' } }) }
   await using shop = await openShop({ policies })
   const { front, batch, web, db } = shop
@@ -44,7 +44,7 @@ t.test('the same address on the two nodes is two workloads', async t => {
   t.notOk((await db.burst('10.244.0.2:8080', { count: 3, expect: 'web' }))['ok'])
 })
 
-t.test('the client end decides, too', async t => {
+labTest('the client end decides, too', async t => {
   await using shop = await openShop({ policies: { egress: allowEgress('front-to-web', { of: { app: 'front' }, with: { app: 'web' }, ports: ['http'] }) } })
   const { front, web, db, webByNode, dbByNode, westAgent, eastAgent } = shop
   await web.serve.answer(8080, 'web')
@@ -56,7 +56,7 @@ t.test('the client end decides, too', async t => {
   t.same(await databases.served(), [], 'nothing of it reached the application')
 })
 
-t.test('a client without identity is refused, although its address is that of an allowed one', async t => {
+labTest('a client without identity is refused, although its address is that of an allowed one', async t => {
   await using shop = await openShop()
   const { front, rogue, web, webByNode, eastAgent } = shop
   const server = await web.serve.answer(8080, 'web')
@@ -67,7 +67,20 @@ t.test('a client without identity is refused, although its address is that of an
   t.equal((await server.served()).length, 1)
 })
 
-t.test('rules about addresses allow those without an agent, and only those', async t => {
+labTest('metrics and records count the same connections', async t => {
+  await using shop = await openShop()
+  const { front, batch, web, webByNode, eastAgent } = shop
+  await web.serve.answer(8080, 'web')
+  await front.burst(webByNode, { count: 3 })
+  await batch.burst(webByNode, { count: 2 })
+  await eventually(() => eastAgent.records.count === 5)
+  const lines = (await eastAgent.metrics()).split('\n').filter(line => line.startsWith('liburna_flows_total{'))
+  const sum = (outcome: string): number => lines.filter(line => line.includes(`outcome="${outcome}"`)).reduce((total, line) => total + Number(line.split(' ').at(-1)), 0)
+  t.equal(sum('completed'), 3)
+  t.equal(sum('denied-by-policy'), 2)
+})
+
+labTest('rules about addresses allow those without an agent, and only those', async t => {
   const policies = {
     web: allowIngress('web-from-anywhere', { of: { app: 'web' }, with: ['0.0.0.0/0'] }),
     out: allowEgress('batch-to-outside', { of: { app: 'batch' }, with: ['198.18.2.0/24'] }),
@@ -82,7 +95,7 @@ t.test('rules about addresses allow those without an agent, and only those', asy
   t.notOk((await front.burst(webByNode, { count: 1 }))['ok'], 'a proven peer is not an address')
 })
 
-t.test('no byte of an application passes between the nodes in clear', async t => {
+labTest('no byte of an application passes between the nodes in clear', async t => {
   await using shop = await openShop()
   const { lab, front, rogue, web, plain, east, webByBalancer } = shop
   const secret = 'the-secret-of-the-shop'
@@ -99,9 +112,9 @@ t.test('no byte of an application passes between the nodes in clear', async t =>
   const loud = await lab.capture()
   t.equal((await rogue.run('curl', ['-sS', `http://${plainByNode}/`])).stdout, secret)
   t.ok((await loud.stop()).includes(secret), 'without agents it is seen, so the capture works')
-})
+}, 'program:nginx', 'program:curl', 'program:tcpdump')
 
-t.test('a change of policy closes within a second what it denies, and nothing else', async t => {
+labTest('a change of policy closes within a second what it denies, and nothing else', async t => {
   await using shop = await openShop({ policies: { web: allowIngress('web', { of: { app: 'web' }, with: { app: 'front' } }), db: allowIngress('db', { of: { app: 'db' }, with: { app: 'front' } }) } })
   const { front, web, db, webByBalancer, dbByNode, eastAgent, westAgent } = shop
   await web.serve.echo(8080)
@@ -118,7 +131,7 @@ t.test('a change of policy closes within a second what it denies, and nothing el
   t.notOk((await front.burst(webByBalancer, { count: 1 }))['ok'], 'and a new one is refused')
 })
 
-t.test('a change of a label closes within a second what it denies, and flips new connections', async t => {
+labTest('a change of a label closes within a second what it denies, and flips new connections', async t => {
   await using shop = await openShop()
   const { front, batch, web, webByBalancer, westAgent } = shop
   await web.serve.echo(8080)

@@ -4,12 +4,12 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import t from 'tap'
 import { openLab } from '../fixtures/lab/index.ts'
+import { labTest } from './lab-test.ts'
 
 const mine = (): string[] => [...readdirSync('/run/netns'), ...readdirSync(tmpdir())].filter(name => name.startsWith(`lb${process.pid}-`))
 
-t.test('a pod reaches a pod of the other node through three NATs, although both have the same address', async t => {
+labTest('a pod reaches a pod of the other node through three NATs, although both have the same address', async t => {
   await using lab = await openLab()
   const west = await lab.node('west')
   const east = await lab.node('east')
@@ -29,7 +29,7 @@ t.test('a pod reaches a pod of the other node through three NATs, although both 
   t.same((await server.served()).map(({ peer }) => peer.split(':')[0]), ['198.18.2.1', '198.18.2.1'], 'the gateway hides the sender')
 })
 
-t.test('a load balancer takes its backends in turn', async t => {
+labTest('a load balancer takes its backends in turn', async t => {
   await using lab = await openLab()
   const client = await (await lab.node('west')).pod('client')
   const east = await lab.node('east')
@@ -42,7 +42,7 @@ t.test('a load balancer takes its backends in turn', async t => {
   t.same(await client.burst(virtual, { count: 10, concurrency: 1, expect: 'a' }), { ok: 5, cut: 5 })
 })
 
-t.test('what passes in clear is seen by the capture', async t => {
+labTest('what passes in clear is seen by the capture', async t => {
   await using lab = await openLab()
   const client = await (await lab.node('west')).pod('client')
   const east = await lab.node('east')
@@ -52,9 +52,9 @@ t.test('what passes in clear is seen by the capture', async t => {
   const capture = await lab.capture()
   t.ok(await (await client.connect(address)).echoes('open-secret'))
   t.ok((await capture.stop()).includes('open-secret'))
-})
+}, 'program:tcpdump')
 
-t.test('nothing is left when a test throws', async t => {
+labTest('nothing is left when a test throws', async t => {
   const failing = async (): Promise<void> => {
     await using lab = await openLab()
     await (await (await lab.node('west')).pod('client')).serve.echo(80)
@@ -65,7 +65,7 @@ t.test('nothing is left when a test throws', async t => {
   t.same(mine(), [])
 })
 
-t.test('what a killed process left is swept by the next lab', async t => {
+labTest('what a killed process left is swept by the next lab', async t => {
   const script = `
     import { openLab } from ${JSON.stringify(new URL('../fixtures/lab/index.ts', import.meta.url).href)}
     const lab = await openLab()
@@ -81,4 +81,4 @@ t.test('what a killed process left is swept by the next lab', async t => {
   await using lab = await openLab()
   t.same(left(), [])
   t.ok(lab.folder)
-})
+}, 'program:nginx')

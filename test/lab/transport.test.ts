@@ -1,8 +1,8 @@
 /** What TCP promises to applications still holds with two agents in between. */
 
-import t from 'tap'
 import { eventually } from '../fixtures/eventually.ts'
 import { allowIngress, openShop, patternDigest } from '../fixtures/lab/index.ts'
+import { labTest } from './lab-test.ts'
 import type { Shop } from '../fixtures/lab/index.ts'
 
 const mebibyte = 1024 * 1024
@@ -15,7 +15,7 @@ async function exposed ({ east, web }: Shop, port: number): Promise<string> {
   return east.hostPort(30000 + port % 1000, web, port)
 }
 
-t.test('a client may end its direction and still be answered', async t => {
+labTest('a client may end its direction and still be answered', async t => {
   await using shop = await openShop(everything)
   const server = await shop.web.serve.digest(9001)
   const sent = await shop.front.upload(await exposed(shop, 9001), transferBytes)
@@ -25,7 +25,7 @@ t.test('a client may end its direction and still be answered', async t => {
   t.match(await shop.westAgent.records.one({ outcome: 'completed' }), { bytesSent: transferBytes, bytesReceived: sent.reply.length })
 })
 
-t.test('a server may end its direction and still be told something', async t => {
+labTest('a server may end its direction and still be told something', async t => {
   await using shop = await openShop(everything)
   const server = await shop.web.serve.source(9002, transferBytes, 7)
   const received = await shop.front.download(await exposed(shop, 9002), 'thanks')
@@ -35,7 +35,7 @@ t.test('a server may end its direction and still be told something', async t => 
   t.match(await server.served(), [{ bytes: 'thanks'.length }], 'what was said after the FIN of the server arrived')
 })
 
-t.test('a reset reaches the other end as a reset', async t => {
+labTest('a reset reaches the other end as a reset', async t => {
   await using shop = await openShop(everything)
   const { front, web } = shop
   await web.serve.reset(9003, 3)
@@ -54,7 +54,7 @@ t.test('a reset reaches the other end as a reset', async t => {
   await shop.westAgent.records.one({ outcome: 'reset-by-client' })
 })
 
-t.test('a slow reader slows its writer, and memory stays bounded', async t => {
+labTest('a slow reader slows its writer, and memory stays bounded', async t => {
   await using shop = await openShop(everything)
   const { front, web, westAgent, eastAgent } = shop
   const server = await web.serve.digest(9005, true)
@@ -81,7 +81,7 @@ t.test('a slow reader slows its writer, and memory stays bounded', async t => {
   t.equal(await connection.readUntil('\n'), `${bytes} ${sent.digest}\n`, 'and nothing is lost')
 })
 
-t.test('a server that speaks first is heard at once', async t => {
+labTest('a server that speaks first is heard at once', async t => {
   await using shop = await openShop({ policies: {} })
   const { front, rogue, db, east } = shop
   await db.serve.sshd(22)
@@ -105,9 +105,9 @@ t.test('a server that speaks first is heard at once', async t => {
     t.match(await plain.readUntil(banner), banner, 'also for a client without an agent')
     await plain.reset()
   }
-})
+}, 'program:sshd', 'program:mariadbd')
 
-t.test('the application sees the address that the client has on the wire', async t => {
+labTest('the application sees the address that the client has on the wire', async t => {
   await using shop = await openShop({ policies: {} })
   const { front, batch, rogue, web, webByNode, webByBalancer6 } = shop
   const server = await web.serve.answer(8080, 'web')
@@ -121,13 +121,13 @@ t.test('the application sees the address that the client has on the wire', async
   t.same((await status.served()).map(({ peer }) => peer.replace(/:\d+$/, '')), [batch.ip, `[${batch.ip6}]`], 'the pod itself on one node')
 })
 
-t.test('500 connections at once', async t => {
+labTest('500 connections at once', async t => {
   await using shop = await openShop(everything)
   await shop.web.serve.echo(9006)
   t.same(await shop.front.hold(await exposed(shop, 9006), 500), { ok: 500 })
 })
 
-t.test('refused and unreachable are told apart, by the client and by the records', async t => {
+labTest('refused and unreachable are told apart, by the client and by the records', async t => {
   await using shop = await openShop({ policies: {} })
   const { front, batch, webByNode, westAgent, eastAgent } = shop
   t.same(await front.burst(webByNode, { count: 1 }), { ECONNRESET: 1 }, 'nothing listens behind the other agent')
@@ -144,7 +144,7 @@ t.test('refused and unreachable are told apart, by the client and by the records
   await westAgent.records.one({ outcome: 'upstream-refused', direction: 'outbound' }, { after })
 })
 
-t.test('a server takes its port again at once, whatever connections the agent still holds there', async t => {
+labTest('a server takes its port again at once, whatever connections the agent still holds there', async t => {
   await using shop = await openShop(everything)
   const { front, web } = shop
   const address = await exposed(shop, 9007)
@@ -157,7 +157,7 @@ t.test('a server takes its port again at once, whatever connections the agent st
   }
 })
 
-t.test('iperf3 runs through it both ways', async t => {
+labTest('iperf3 runs through it both ways', async t => {
   await using shop = await openShop({ policies: {} })
   await shop.web.serve.iperf3(5201)
   const address = await exposed(shop, 5201)
@@ -167,4 +167,4 @@ t.test('iperf3 runs through it both ways', async t => {
     t.equal(code, 0, stdout)
     t.match(JSON.parse(stdout), { end: { sum_received: { bytes: Number } } })
   }
-})
+}, 'program:iperf3')

@@ -4,9 +4,9 @@
  */
 
 import { join } from 'node:path'
-import t from 'tap'
 import { allowIngress, Forger, openShop } from '../fixtures/lab/index.ts'
 import { oids } from '../../src/identity/oid.ts'
+import { labTest } from './lab-test.ts'
 import type { Act, Credential, Shop } from '../fixtures/lab/index.ts'
 import type { Outcome } from '../../src/model/outcome.ts'
 
@@ -55,7 +55,7 @@ async function wrongPeers (shop: Shop): Promise<WrongPeer[]> {
   ]
 }
 
-t.test('wrong clients', async t => {
+labTest('wrong clients', async t => {
   await using shop = await openShop({ settings: { handshake: { timeout: '1s' } } })
   const { rogue, front, web, webByNode, eastAgent } = shop
   const server = await web.serve.answer(8080, 'web')
@@ -75,7 +75,7 @@ t.test('wrong clients', async t => {
   t.match(await (await eastAgent.get('/readyz')).text(), /ready/)
 })
 
-t.test('a stolen certificate works until it ends, for the pod it names and no other', async t => {
+labTest('a stolen certificate works until it ends, for the pod it names and no other', async t => {
   await using shop = await openShop()
   const { rogue, web, webByNode, lab } = shop
   await web.serve.answer(8080, 'web')
@@ -84,7 +84,7 @@ t.test('a stolen certificate works until it ends, for the pod it names and no ot
   t.match((await rogue.impostorDial(webByNode, tls(await forger.issue({ app: 'batch' })))).verdict, { accepted: false })
 })
 
-t.test('wrong servers', async t => {
+labTest('wrong servers', async t => {
   await using shop = await openShop({ policies: { in: allowIngress('web', { of: { app: 'web' }, with: labels }) }, settings: { handshake: { timeout: '1s' } } })
   const { front, plain, east, westAgent, lab } = shop
   const forger = new Forger(join(lab.folder, 'authority'))
