@@ -137,7 +137,7 @@ t.test('a server that comes back at the same place is found again', async t => {
   t.match(source.failures()[0]?.message, /: no answer of the API server: /)
   await using again = await FakeApiServer.start(port)
   again.put(paths.networkPolicies, { metadata: { name: 'b', namespace: 'shop' }, spec: {} })
-  // Its history is another one. What it does not know of is gone only when it has listed what there is.
+  for (let i = 0; i < 10; i++) again.put(paths.pods, { metadata: { name: `p${i}`, namespace: 'shop' } }) // time has gone on
   again.forget()
   await eventually(() => names(source).join() === 'b' || undefined, 30_000)
 })
