@@ -23,7 +23,8 @@ export interface TlsOptions {
 
 /**
  * SSL_OP_NO_TX_CERTIFICATE_COMPRESSION | SSL_OP_NO_RX_CERTIFICATE_COMPRESSION (OpenSSL 3.2+, ssl.h): bits 32 and 33.
- * Node's OpenSSL would compress the chain with brotli at every handshake, which costs more than the rest of it.
+ * Where OpenSSL is built with brotli it compresses the chain at every handshake, which costs more than the rest of it. Node
+ * has been built so and otherwise in the versions of one major; the bits mean nothing to the latter.
  */
 const noCertificateCompression = 2 ** 32 + 2 ** 33
 
