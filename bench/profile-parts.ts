@@ -10,8 +10,8 @@ export interface Symbol {
 /** The first pattern that fits decides; `dso` is the file that the symbol comes from. */
 const parts = [
   ['kernel: nftables and TPROXY', 'kernel', /^(nft_|nf_|__nft|tproxy|ipt_do)/],
+  ['kernel: scheduling and waking', 'kernel', /sched|task_|wake|switch|^rq_|_raw_spin|hrtimer|epoll|^ep_|eventfd|futex|clear_bhb|rcu/],
   ['kernel: TCP, IP and devices', 'kernel', /tcp|^ip_|^__ip|skb|sock_|sk_|veth|dev_|netif|net_rx|softirq|loopback|process_backlog|inet|fib_|csum|_copy_(to|from)_iter|copy_(to|from)_user|rep_movs|simple_copy/],
-  ['kernel: scheduling and waking', 'kernel', /sched|task|wake|switch|rq_|_raw_spin|hrtimer|timer|epoll|ep_|eventfd|futex|clear_bhb|rcu/],
   ['kernel: the rest', 'kernel', /./],
   ['V8: garbage collection', 'node', /Mark|Sweep|Scaveng|Evacuat|GCTracer|HeapObject::SizeFromMap|BodyDescriptor|Heap::|ObjectVisitor|RootVisitor|ArrayBufferSweeper|JSFunction::NeedsReset|Worklist|PagedSpace|NewSpace|Weak/],
   ['OpenSSL: bulk encryption', 'node', /aes|gcm|AES|ghash/],

@@ -2,8 +2,10 @@
 
 import { BenchError } from '../error.ts'
 import { direct } from './direct.ts'
+import { envoy } from './envoy.ts'
 import { haproxyResumed, haproxySplice, haproxyTls } from './haproxy.ts'
 import { liburna, liburnaVariant, liburnaX25519 } from './liburna.ts'
+import { ztunnel } from './ztunnel.ts'
 import type { Variant } from './variant.ts'
 
 export { liburnaVariant } from './liburna.ts'
@@ -15,6 +17,8 @@ export const variants: readonly Variant[] = [direct, liburna, liburnaX25519, hap
 /** Peers whose programs do not come from Debian: made when they are asked for. */
 export const peers: readonly Peer[] = [
   { name: 'other', about: 'other=PATH: liburna from another checkout, PATH being its src/main.ts', make: path => liburnaVariant('other', 'liburna of another checkout', false, { main: path }) },
+  { name: 'envoy', about: 'Envoy 1.40 as tcp_proxy, mutual TLS 1.3; installed by pip unless envoy=PATH is given', make: envoy },
+  { name: 'ztunnel', about: 'ztunnel=PATH: in dedicated mode, HBONE', make: ztunnel },
 ]
 
 export interface Peer {
