@@ -1,7 +1,9 @@
 /** The commands that answer questions about policy. Each is in a file of its own; what they compute is in `tools`. */
 
+import { addDiff } from './diff.ts'
 import { addEvaluate } from './evaluate.ts'
 import { addExplain } from './explain.ts'
+import { addReach } from './reach.ts'
 import { addValidate } from './validate.ts'
 import type { Command } from 'commander'
 import type { ExitCode } from '../exit-code.ts'
@@ -12,5 +14,5 @@ export type { ToolParts } from './parts.ts'
 
 /** Adds all of them; each calls `end` with its exit code. */
 export function addTools (root: Command, parts: ToolParts, end: (code: ExitCode) => void): void {
-  for (const add of [addExplain, addEvaluate, addValidate]) add(root, parts, end)
+  for (const add of [addExplain, addEvaluate, addReach, addDiff, addValidate]) add(root, parts, end)
 }
