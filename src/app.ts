@@ -13,7 +13,7 @@ import { followConfig } from './config.ts'
 import { FileTrust, openAuthority, rootFileName } from './identity/index.ts'
 import { systemClock } from './lib/clock.ts'
 import { declaredPeering, Enforcer, optionPeering, Policies } from './node/index.ts'
-import { createLog, FileSink, FlowRecorder, Metrics, Readiness } from './observe/index.ts'
+import { createLog, Faults, FileSink, FlowRecorder, Metrics, Readiness } from './observe/index.ts'
 import { Registry } from './proxy/index.ts'
 import { factsOf } from './tools/index.ts'
 import type { Config } from './config.ts'
@@ -35,6 +35,8 @@ interface Observation {
 export interface Agent {
   /** Where the admin server listens. */
   readonly adminAddress: SocketAddress
+  /** Rejects when the agent cannot go on; never resolves. */
+  readonly failed: Promise<never>
   /** Opens the file of records again by its name, after a rotation has moved it away. */
   reopenFiles (): void
   /** Ends service; the rules in the pods stay. */
@@ -58,6 +60,7 @@ export async function startAgent (config: Config, { version, clock = systemClock
   await using started = new AsyncDisposableStack()
   const observation = openObservation(config, version, clock, started)
   const { log, metrics, readiness, recorder } = observation
+  const faults = started.use(new Faults({ log, metrics, clock }))
 
   const excludedLabels = config.attributes.excludedLabels
   const authority = openAuthority(config.authority, { trustDomain: config.trustDomain, clock, excludedLabels, backdateMs: config.certificates.backdateMs })
@@ -100,6 +103,7 @@ export async function startAgent (config: Config, { version, clock = systemClock
   const running = started.move()
   return {
     adminAddress: admin.address,
+    failed: faults.tooMany,
     reopenFiles: () => { observation.recordSink.reopen() },
     async stop () {
       enforcer.refuseNew()

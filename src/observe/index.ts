@@ -4,6 +4,7 @@
  * Nothing here may make traffic wait or fail: sinks are bounded and drop, counted.
  */
 
+export { Faults } from './faults.ts'
 export { Flow } from './flow.ts'
 export { FlowRecorder } from './flow-recorder.ts'
 export { createLog, logLevels, silentLog } from './log.ts'
