@@ -22,6 +22,8 @@ export const libc = {
   socket: library.func('int socket(int domain, int type, int protocol)') as (domain: number, type: number, protocol: number) => number,
   bind: library.func('int bind(int fd, const void *address, unsigned int length)') as (fd: number, address: Uint8Array, length: number) => number,
   listen: library.func('int listen(int fd, int backlog)') as (fd: number, backlog: number) => number,
+  send: library.func('long send(int fd, const void *bytes, unsigned long length, int flags)') as (fd: number, bytes: Uint8Array, length: number, flags: number) => number,
+  recv: library.func('long recv(int fd, void *bytes, unsigned long length, int flags)') as (fd: number, bytes: Uint8Array, length: number, flags: number) => number,
   getsockname: library.func('int getsockname(int fd, void *address, void *length)') as (fd: number, address: Uint8Array, length: Uint8Array) => number,
   setsockopt: library.func('int setsockopt(int fd, int level, int name, const void *value, unsigned int length)') as
     (fd: number, level: number, name: number, value: Uint8Array, length: number) => number,
