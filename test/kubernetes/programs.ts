@@ -54,8 +54,11 @@ export async function programs (options: ProgramsOptions): Promise<string> {
   }
 }
 
+/** Go's own installer puts it where no PATH looks by itself. */
+const path = `${process.env['PATH'] ?? ''}:/usr/local/go/bin`
+
 async function needGo (): Promise<void> {
-  const { code } = await run('go', ['version']).catch(() => ({ code: 1 }))
+  const { code } = await run('go', ['version'], { env: { PATH: path } }).catch(() => ({ code: 1 }))
   if (code !== 0) throw new ClusterError('no-go', 'the test cluster is built from Go modules, and there is no `go` on the PATH: install Go 1.26 or newer from https://go.dev/dl')
 }
 
@@ -66,7 +69,7 @@ async function build ({ folder, flags }: Module, into: string, { say, signal }: 
   const started = performance.now()
   // One package at a time and nice: it shares the machine with whoever waits for it.
   const args = ['-n', '15', 'go', 'build', '-p', '1', '-trimpath', '-buildvcs=false', '-mod=readonly', ...flags, '-o', `${into}/`, ...tools]
-  const { code, stderr } = await run('nice', args, { cwd, env: { CGO_ENABLED: '0', GOFLAGS: '' }, withinMs: 3_600_000, ...signal && { signal } })
+  const { code, stderr } = await run('nice', args, { cwd, env: { PATH: path, CGO_ENABLED: '0', GOFLAGS: '' }, withinMs: 3_600_000, ...signal && { signal } })
   if (code !== 0) throw new ClusterError('build-failed', `go build of ${folder} ended with ${code}: ${stderr.slice(-4000)}`)
   say(`built ${folder} in ${Math.round((performance.now() - started) / 1000)} s`)
 }
