@@ -7,6 +7,7 @@
 export { Faults } from './faults.ts'
 export { Flow } from './flow.ts'
 export { FlowRecorder } from './flow-recorder.ts'
+export { IssuerMetrics } from './issuer-metrics.ts'
 export { createLog, logLevels, silentLog } from './log.ts'
 export { Metrics } from './metrics.ts'
 export { Readiness } from './readiness.ts'
