@@ -12,6 +12,7 @@ import { backoffMs } from '../lib/backoff.ts'
 import { messageOf } from '../lib/error.ts'
 import { acceptOn, Places, serveInbound, serveOutbound } from '../proxy/index.ts'
 import { Revocation } from '../relay/index.ts'
+import { nobodysNode } from './peering.ts'
 import type { Server, Socket } from 'node:net'
 import type { Capture, PodCapture } from '../capture/index.ts'
 import type { ClusterChange, Exclusions, LocalWorkload } from '../cluster/index.ts'
@@ -23,12 +24,14 @@ import type { Identity } from '../model/workload.ts'
 import type { Log, Metrics, Readiness } from '../observe/index.ts'
 import type { LocalPod, NodeParts } from '../proxy/index.ts'
 import type { Fd } from '../sys/index.ts'
-import type { Peering } from './peering.ts'
+import type { OwnNode, Peering } from './peering.ts'
 
 export interface EnforcedPodParts {
   readonly node: NodeParts
   readonly capture: Capture
   readonly peering: Peering
+  /** @default nobody's */
+  readonly ownNode?: OwnNode
   readonly identity: RotationParts
   readonly log: Log
   readonly metrics: Metrics
@@ -65,6 +68,7 @@ export class EnforcedPod implements LocalPod {
   #timer: Timer | undefined
   #attempt = 0
   #arming: Promise<void> = Promise.resolve()
+  readonly #guarded = Promise.withResolvers<void>()
 
   constructor (workload: LocalWorkload, options: EnforcedPodOptions, parts: EnforcedPodParts) {
     this.#workload = workload
@@ -77,6 +81,8 @@ export class EnforcedPod implements LocalPod {
   }
 
   get captured (): boolean { return this.#capture !== undefined }
+  /** Resolves when the rules have been loaded for the first time: from then on everything is judged or held. */
+  get guarded (): Promise<void> { return this.#guarded.promise }
   get workload (): LocalWorkload { return this.#workload }
   get closing (): AbortSignal { return this.#closing.signal }
   /** End of the certificate; `undefined` without one. */
@@ -138,6 +144,7 @@ export class EnforcedPod implements LocalPod {
 
   agentAnswered (server: Socket): boolean { return this.#parts.peering.agentAnswered(server) }
   agentSpeaks (client: Socket): boolean { return this.#parts.peering.agentSpeaks(client) }
+  isFromNode (client: ClientAddress, to: OriginalDestination): boolean { return (this.#parts.ownNode ?? nobodysNode).isFromNode(client, to) }
 
   #named (what: string): string { return `${what} of ${this.#workload.key}` }
 
@@ -162,6 +169,7 @@ export class EnforcedPod implements LocalPod {
       const inode = inodeOf(netns)
       this.#capture = await capture.arm({ netns, name: key, exclude: rangesOf(exclude) })
       this.#inode = inode
+      this.#guarded.resolve()
       await this.#svids.ready(this.closing) // connections wait in the listeners' queues until they can be proven
       await this.#listen(this.#capture)
       this.#attempt = 0

@@ -27,6 +27,9 @@ export class Enforcer {
     this.#parts = parts
   }
 
+  /** Resolves when the rules of a workload are loaded; never for one that is not known. */
+  async guarded (key: string): Promise<void> { await (this.#pods.get(key)?.guarded ?? new Promise(() => {})) }
+
   get pods (): readonly EnforcedPod[] { return [...this.#pods.values()] }
 
   /** Takes hold of every workload that the source knows, and follows it from now on. */

@@ -1,9 +1,10 @@
-/** Whether an agent stands at the other end of a connection: told by the TCP option, or declared by lists. */
+/** Who stands at the other end of a connection: an agent (told by the TCP option, or declared by lists), or the node itself. */
 
 import { descriptorOf, expectsAgent, peerAnswers, peerSpeaks } from '../capture/index.ts'
 import { ipFrom } from '../model/address.ts'
 import type { Socket } from 'node:net'
 import type { DeclaredPeers } from '../capture/index.ts'
+import type { ClientAddress, OriginalDestination } from '../model/address.ts'
 
 export interface Peering {
   /** Of an outbound connection that is established. */
@@ -11,6 +12,14 @@ export interface Peering {
   /** Of an accepted inbound connection; asked once. */
   agentSpeaks (client: Socket): boolean
 }
+
+/** Whether a connection that arrives at a workload was opened by the workload's own node. */
+export interface OwnNode {
+  isFromNode (client: ClientAddress, to: OriginalDestination): boolean
+}
+
+/** Where a node is nobody in particular. */
+export const nobodysNode: OwnNode = { isFromNode: () => false }
 
 /** By the option that the kernel has seen in SYN and SYN-ACK. */
 export const optionPeering: Peering = {

@@ -52,8 +52,11 @@ export async function serveInbound (client: Socket, pod: LocalPod, node: NodePar
 
 /** Proves the client, where an agent speaks for it; takes over `client`. */
 async function secureClient (client: Socket, flow: Flow, pod: LocalPod, node: NodeParts, signal: AbortSignal): Promise<Secured> {
-  const ip = flow.addresses.client.ip
-  if (!pod.agentSpeaks(client)) return { kind: 'plain', socket: client, peer: { kind: 'unverified', reason: 'no-agent', ip } }
+  const { client: { ip }, originalDestination } = flow.addresses
+  if (!pod.agentSpeaks(client)) {
+    const reason = pod.isFromNode(flow.addresses.client, originalDestination) ? 'node' : 'no-agent'
+    return { kind: 'plain', socket: client, peer: { kind: 'unverified', reason, ip } }
+  }
   flow.modeIs('encrypt')
   flow.remote({ kind: 'unverified', reason: 'handshake-refused', ip })
   const session = await measured('inbound', node, () => secureInbound(client, pod.handshake, signal))

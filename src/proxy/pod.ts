@@ -30,6 +30,8 @@ export interface LocalPod {
   agentAnswered (server: Socket): boolean
   /** Whether an agent has opened an accepted inbound connection. */
   agentSpeaks (client: Socket): boolean
+  /** Whether the pod's own node has opened an inbound connection on which no agent speaks. */
+  isFromNode (client: ClientAddress, to: OriginalDestination): boolean
 }
 
 export interface Timeouts {
