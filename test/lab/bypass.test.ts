@@ -55,6 +55,19 @@ labTest(`${count} short connections with few ports, into a pod, from a client wi
   t.equal(await recorded(() => shop.eastAgent.records.all({ direction: 'inbound', verdict: 'allowed' }).length, count), count, 'one record each')
 })
 
+labTest('clients whose ports are those of the agent: a few are held, none is unjudged', async t => {
+  await using shop = await openShop({ policies: { web: allowIngress('web', { of: { app: 'web' }, with: ['0.0.0.0/0'] }) } })
+  const { plain, web, eastAgent } = shop
+  const server = await web.serve.answer(8080, 'served')
+  const { ok = 0, late = 0, ...rest } = await plain.burst(web.at(8080), { ...load, count: 4000, localPorts: [30000, 30020], withinMs: 4000 })
+  t.same(rest, {})
+  t.equal(ok + late, 4000)
+  t.ok(late < 200, `${late} were held for too long`)
+  const judged = (): number => eastAgent.records.all({ direction: 'inbound', verdict: 'allowed' }).length
+  const reached = (await server.served()).length
+  t.ok(await recorded(judged, reached) >= reached, 'a record for each that the application saw')
+})
+
 labTest(`${count} short connections with few ports, out of a pod, to a server without an agent`, async t => {
   await using shop = await openShop({ policies: {} })
   const server = await shop.plain.serve.answer(8080, 'served')

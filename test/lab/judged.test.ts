@@ -44,6 +44,17 @@ labTest('the same address on the two nodes is two workloads', async t => {
   t.notOk((await db.burst('10.244.0.2:8080', { count: 3, expect: 'web' }))['ok'])
 })
 
+labTest('a pod that calls itself or its neighbour by way of the node or the load balancer is who it is', async t => {
+  await using shop = await openShop({ policies: { web: allowIngress('web', { of: { app: 'web' }, with: { app: 'web' } }) } })
+  const { web, db, webByNode, webByBalancer, eastAgent } = shop
+  await web.serve.answer(8080, 'web')
+  for (const address of [webByNode, webByBalancer]) {
+    t.same(await web.burst(address, { count: 1, expect: 'web' }), { ok: 1 }, `itself by ${address}`)
+    t.notOk((await db.burst(address, { count: 1 }))['ok'], `its neighbour by ${address}`)
+  }
+  t.match(await eastAgent.records.one({ direction: 'inbound', outcome: 'completed' }), { peer: 'verified', source: { name: 'web' }, destination: { name: 'web' } })
+})
+
 labTest('the client end decides, too', async t => {
   await using shop = await openShop({ policies: { egress: allowEgress('front-to-web', { of: { app: 'front' }, with: { app: 'web' }, ports: ['http'] }) } })
   const { front, web, db, webByNode, dbByNode, westAgent, eastAgent } = shop
