@@ -35,7 +35,7 @@ export interface PodOptions {
   readonly namespace?: string
   /** @default the pod's only container */
   readonly container?: string
-  /** @default 60000 */
+  /** @default 60000, to be ready 120000 */
   readonly withinMs?: number
 }
 
@@ -103,7 +103,7 @@ export class Cluster implements AsyncDisposable {
   }
 
   /** Resolves when each of the objects (`pod/web`, `daemonset/agent`) is ready, or rolled out. */
-  async waitReady (objects: readonly string[], { namespace = 'default', withinMs = 60_000 }: PodOptions = {}): Promise<void> {
+  async waitReady (objects: readonly string[], { namespace = 'default', withinMs = 120_000 }: PodOptions = {}): Promise<void> {
     for (const object of objects) {
       const how = object.startsWith('pod/') ? ['wait', '--for=condition=Ready'] : ['rollout', 'status']
       await waitFor(async () => this.kubectl([...how, object, '--namespace', namespace, `--timeout=${Math.ceil(withinMs / 1000)}s`], undefined, { withinMs: withinMs + 5000 }), { withinMs })

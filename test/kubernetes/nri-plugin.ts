@@ -55,8 +55,13 @@ export class NriPlugin implements Disposable {
   static async register (socketPath: string, name: string, onPod: OnPod = () => {}): Promise<NriPlugin> {
     const plugin = new NriPlugin(connect(socketPath), onPod)
     plugin.#call('RegisterPlugin', encodeMessage([[1, name], [2, '10']]))
-    await eventually(() => plugin.isSynchronized)
-    return plugin
+    try {
+      await eventually(() => plugin.isSynchronized)
+      return plugin
+    } catch (error) {
+      plugin[Symbol.dispose]()
+      throw error
+    }
   }
 
   get isConnected (): boolean { return !this.#socket.closed && !this.#socket.destroyed }
