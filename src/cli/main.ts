@@ -23,6 +23,11 @@ function realParts (version: string): CliParts {
       const { startAgent } = await import('../app.ts')
       return startAgent(config, { version })
     },
+    async startIssuer (config) {
+      const { startIssuer } = await import('../issuer-app.ts')
+      const issuer = await startIssuer(config, { version })
+      return { stop: () => issuer.stop(), reopenFiles () {} }
+    },
     async disarm (config) {
       const { disarmNetns } = await import('../capture/index.ts')
       return disarmAll(config, disarmNetns)

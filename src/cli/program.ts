@@ -4,16 +4,18 @@ import { Command, CommanderError } from 'commander'
 import { loadConfig, settingLines } from '../config.ts'
 import { messageOf } from '../lib/error.ts'
 import { exitCodeOf, exitCodes } from './exit-code.ts'
+import { addIssuer } from './issuer.ts'
 import { run } from './run.ts'
 import { settingsHelp, settingsMarkdown } from './settings-text.ts'
 import { addTools, realToolParts } from './tools/index.ts'
 import type { Config } from '../config.ts'
 import type { ExitCode } from './exit-code.ts'
+import type { IssuerCommandParts } from './issuer.ts'
 import type { RunParts } from './run.ts'
 import type { ToolParts } from './tools/index.ts'
 
 /** What the commands do to the outside. */
-export interface CliParts extends RunParts {
+export interface CliParts extends RunParts, IssuerCommandParts {
   readonly version: string
   /** Takes the rules out of the workloads' namespaces; a line for each, and whether all went well. */
   readonly disarm: (config: Config) => Promise<CommandReport>
@@ -61,7 +63,8 @@ function program (parts: CliParts, result: { code: ExitCode }): Command {
   root.command('run')
     .description('run the agent until SIGINT or SIGTERM; a second signal ends it at once')
     .requiredOption('-c, --config <file>', 'path of node.yaml')
-    .action(async ({ config }: { config: string }) => { result.code = await run(config, parts) })
+    .option('-n, --node <name>', 'name of this node, instead of what the file says')
+    .action(async ({ config, ...given }: { config: string, node?: string }) => { result.code = await run(config, parts, given) })
   root.command('disarm')
     .description('take the rules out of the namespaces of all workloads: their traffic is then unprotected')
     .requiredOption('-c, --config <file>', 'path of node.yaml')
@@ -72,6 +75,7 @@ function program (parts: CliParts, result: { code: ExitCode }): Command {
   root.command('version')
     .description('print the version')
     .action(() => { parts.print(`${parts.version}\n`) })
+  addIssuer(root, parts, code => { result.code = code })
   addTools(root, parts.tools ?? realToolParts, code => { result.code = code })
   addConfig(root, parts)
   return root

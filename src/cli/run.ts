@@ -2,7 +2,7 @@
 
 import { loadConfig } from '../config.ts'
 import { exitCodes } from './exit-code.ts'
-import type { Config } from '../config.ts'
+import type { Config, GivenSettings } from '../config.ts'
 import type { ExitCode } from './exit-code.ts'
 
 /** What `run` needs of an agent. */
@@ -30,8 +30,13 @@ export interface SignalSource {
 }
 
 /** Resolves when a signal has stopped the agent; throws when it cannot start or go on. A second signal ends the process at once. */
-export async function run (file: string, parts: RunParts): Promise<ExitCode> {
-  const config = loadConfig(file)
+export async function run (file: string, parts: RunParts, given: GivenSettings = {}): Promise<ExitCode> {
+  const config = loadConfig(file, given)
+  return runUntilStopped(() => parts.startAgent(config), parts)
+}
+
+/** As `run`, for whatever `start` starts. */
+export async function runUntilStopped (start: () => Promise<RunningAgent>, parts: Pick<RunParts, 'signals' | 'exit'>): Promise<ExitCode> {
   const { promise: asked, resolve: ask } = Promise.withResolvers<void>()
   let signals = 0
   const onSignal = (): void => {
@@ -46,7 +51,7 @@ export async function run (file: string, parts: RunParts): Promise<ExitCode> {
   const onHangUp = (): void => { agent.running?.reopenFiles() }
   parts.signals.on('SIGHUP', onHangUp)
   try {
-    agent.running = await parts.startAgent(config)
+    agent.running = await start()
     await runUntil(asked, agent.running)
     return exitCodes.ok
   } finally {

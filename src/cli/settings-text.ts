@@ -2,11 +2,11 @@
 
 import type { SettingLine } from '../config.ts'
 
-/** For `liburna config --help`. */
-export function settingsHelp (lines: readonly SettingLine[]): string {
+/** For `liburna config --help`. @param file whose settings they are */
+export function settingsHelp (lines: readonly SettingLine[], file = 'node.yaml'): string {
   const widest = Math.max(...lines.map(line => line.name.length))
   const rows = lines.map(line => `  ${line.name.padEnd(widest)}  ${line.meaning}\n  ${''.padEnd(widest)}  (${line.kind}; ${defaultOf(line)})`)
-  return `Settings of node.yaml:\n\n${rows.join('\n')}\n`
+  return `Settings of ${file}:\n\n${rows.join('\n')}\n`
 }
 
 /** For the README. */

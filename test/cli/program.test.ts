@@ -15,6 +15,7 @@ function world (parts: Partial<CliParts> = {}) {
   const all: CliParts = {
     version: '1.2.3',
     startAgent: () => Promise.reject(new Error('not in this test')),
+    startIssuer: () => Promise.reject(new Error('not in this test')),
     disarm: () => Promise.resolve({ ok: true, text: 'disarmed\n' }),
     doctor: () => Promise.resolve({ ok: true, text: 'healthy\n' }),
     signals,
