@@ -33,7 +33,6 @@ export function toolWorld ({ input = '', pieces = 65_536, agent = () => { throw 
     version: '1.2.3',
     startAgent: () => Promise.reject(new Error('not in this test')),
     startIssuer: () => Promise.reject(new Error('not in this test')),
-    startIssuer: () => Promise.reject(new Error('not in this test')),
     disarm: () => Promise.reject(new Error('not in this test')),
     doctor: () => Promise.reject(new Error('not in this test')),
     signals: process,
