@@ -30,6 +30,20 @@ export type Settings = Readonly<Record<string, Setting<unknown>>>
 /** The values of the rows, under the same dotted names. */
 export type Values<S extends Settings> = { readonly [K in keyof S]: S[K] extends Setting<infer T> ? T : never }
 
+/** The rows of `settings` under a further name: `socket` becomes `nri.socket`. */
+export type Under<P extends string, S extends Settings> = { readonly [K in keyof S & string as `${P}.${K}`]: S[K] }
+
+export function settingsUnder<P extends string, S extends Settings> (prefix: P, settings: S): Under<P, S> {
+  // The keys are those of the type, by construction.
+  return Object.fromEntries(Object.entries(settings).map(([name, setting]) => [`${prefix}.${name}`, setting])) as Under<P, S>
+}
+
+/** The values of rows that `settingsUnder` has made, by their former names. */
+export function valuesUnder<S extends Settings> (prefix: string, settings: S, values: Readonly<Record<string, unknown>>): Values<S> {
+  // Each value was read by the row of this name.
+  return Object.fromEntries(Object.keys(settings).map(name => [name, values[`${prefix}.${name}`]])) as Values<S>
+}
+
 /** Reads all rows from `value`, which must be a map without keys that are no setting. */
 export function readSettings<S extends Settings> (settings: S, value: unknown, path: ValuePath, refuse: Refuse): Values<S> {
   refuseUnknown(Object.keys(settings), value, path, path, refuse)

@@ -1,6 +1,7 @@
 /** The workloads of this node, each from arming to leaving, under the policies of now. */
 
 export { Enforcer } from './enforcer.ts'
+export { KubernetesNode } from './kubernetes.ts'
 export { declaredPeering, optionPeering } from './peering.ts'
 export { Policies } from './policies.ts'
 export type { EnforcedPod, EnforcedPodOptions } from './enforced-pod.ts'

@@ -21,6 +21,9 @@ export type Way = 'sent' | 'received'
 /** What could not be reloaded. */
 export type ReloadSource = 'policies' | 'node'
 
+/** What became of a pod that was about to start. */
+export type PodStart = 'captured' | 'not-selected' | 'refused' | 'late'
+
 /** Workloads beyond this many share the label value `other`. */
 const mostWorkloads = 500
 /** Values of an open set (handshake results) beyond this many become `other`. */
@@ -43,6 +46,10 @@ export class Metrics {
   readonly #policyObjects
   readonly #reloadFailures
   readonly #unreadable
+  readonly #waiting
+  readonly #started
+  readonly #factsAge
+  readonly #runtime
   readonly #dropped
   readonly #faults
   readonly #sinks = new Map<string, LineSink>()
@@ -63,6 +70,10 @@ export class Metrics {
     this.#policyObjects = this.#gauge('policy_objects', 'Policy objects that are enforced.', [])
     this.#reloadFailures = this.#counter('reload_failures_total', 'Times that a changed file could not be used; the last good state stays enforced.', ['source'])
     this.#unreadable = this.#gauge('unreadable_files', 'Files whose last good state is enforced because they cannot be used now.', ['source'])
+    this.#waiting = this.#gauge('pods_waiting', 'Pods that are to be captured but whose network namespace is not known: starting, or exposed.', [])
+    this.#started = this.#counter('pods_started_total', 'Pods that the container runtime has told of before they started; late ones started before they were captured.', ['result'])
+    this.#factsAge = this.#gauge('facts_age_seconds', 'How old what is known of the cluster may be; 0 while changes are heard of.', ['kind'])
+    this.#runtime = this.#gauge('runtime_tells_of_pods', 'Whether the container runtime tells of pods before they start (NRI).', [])
     this.#dropped = this.#counter('lines_dropped_total', 'Lines that were not written because the reader is slow or the disk is full.', ['stream'])
     this.#faults = this.#counter('internal_faults_total', 'Things that must not happen. Please report them.', ['fault'])
     this.#gauge('build_info', 'Always 1; the labels tell what runs.', ['version', 'node']).set({ version: build.version, node: build.node }, 1)
@@ -92,6 +103,15 @@ export class Metrics {
     this.#workloads.set({ state: 'known' }, known)
     this.#workloads.set({ state: 'captured' }, captured)
   }
+
+  podsWaiting (count: number): void { this.#waiting.set(count) }
+
+  podStarted (result: PodStart): void { this.#started.inc({ result }) }
+
+  /** @param kind plural name of a kind of objects; from our own list. */
+  factsAge (kind: string, seconds: number): void { this.#factsAge.set({ kind }, seconds) }
+
+  runtimeTells (isConnected: boolean): void { this.#runtime.set(isConnected ? 1 : 0) }
 
   /** @param workload `namespace/name` of a local workload. */
   certificateIssued (workload: string, notAfterMs: number): void {
@@ -144,6 +164,7 @@ export class Metrics {
       this.#reloadFailures.inc({ source }, 0)
       this.#unreadable.set({ source }, 0)
     }
+    for (const result of ['captured', 'not-selected', 'refused', 'late'] as const) this.#started.inc({ result }, 0)
     for (const fault of ['flow-closed-twice', 'flow-left-open', 'uncaught'] as const) this.#faults.inc({ fault }, 0)
     this.workloads(0, 0)
   }

@@ -1,0 +1,135 @@
+/** The parts of an agent, each opened as the settings say and ended with the agent. */
+
+import { join } from 'node:path'
+import { startDiscovery } from './capture/index.ts'
+import { Directory, reportFailures } from './cluster/index.ts'
+import { followConfig } from './config.ts'
+import { FileTrust, openAuthority, rootFileName } from './identity/index.ts'
+import { RemoteIssuer } from './issuer/index.ts'
+import { declaredPeering, KubernetesNode, optionPeering } from './node/index.ts'
+import { createLog, FileSink, FlowRecorder, Metrics, Readiness } from './observe/index.ts'
+import type { AdminView } from './admin/index.ts'
+import type { ClusterSource } from './cluster/index.ts'
+import type { Config, IssuerConfig } from './config.ts'
+import type { Issuer, TrustSource } from './identity/index.ts'
+import type { Clock, Timer } from './lib/clock.ts'
+import type { Peering } from './node/index.ts'
+import type { Log } from './observe/index.ts'
+
+/** What cannot be had for the settings as they are. */
+export class StartError extends Error {
+  override readonly name = 'StartError'
+  readonly code = 'cannot-start'
+}
+
+/** What tells of the agent. */
+export interface Observation {
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly readiness: Readiness
+  readonly recorder: FlowRecorder
+  readonly recordSink: FileSink
+}
+
+/** What all parts are given. */
+export interface Opening {
+  readonly clock: Clock
+  /** Ends what has been opened, the last first. */
+  readonly started: AsyncDisposableStack
+}
+
+/** What the agent tells of itself; the sinks are the last to close. */
+export function openObservation (config: Config, version: string, { clock, started }: Opening): Observation {
+  const logSink = new FileSink(2)
+  const recordSink = new FileSink(config.records.path === 'stdout' ? 1 : config.records.path)
+  started.defer(async () => { await Promise.all([logSink.close(), recordSink.close()]) })
+  const log = createLog(logSink, { level: config.log.level, fields: { node: config.node } })
+  const metrics = new Metrics({ version, node: config.node })
+  metrics.watchSink('log', logSink)
+  metrics.watchSink('records', recordSink)
+  return { log, metrics, readiness: new Readiness(), recordSink, recorder: new FlowRecorder({ node: config.node, sink: recordSink, log, metrics, clock }) }
+}
+
+/** What the admin server shows until the agent runs. Changed in place when it does. */
+export function startingView (config: Config, version: string, { readiness, recorder, metrics }: Observation): AdminView {
+  return {
+    about: { node: config.node, cluster: config.cluster, version },
+    readiness: () => readiness.status(),
+    metrics: () => metrics.text(),
+    flows: () => recorder.recent(),
+    facts: () => ({}),
+    dumps: { connections: () => [], policies: () => [], workloads: () => [] },
+  }
+}
+
+/** Who signs certificates, and whom we believe. */
+export interface Credence {
+  readonly issuer: Issuer
+  readonly trust: TrustSource
+}
+
+/** An authority of our own, or the issuer of the cluster. */
+export function openCredence (config: Config, log: Log, opening: Opening): Credence {
+  const { trustDomain, issuer, authority } = config
+  if (issuer !== undefined) return openIssuer(issuer, config, log, opening)
+  const own = openAuthority(authority, { trustDomain, clock: opening.clock, excludedLabels: config.attributes.excludedLabels, backdateMs: config.certificates.backdateMs })
+  return { issuer: own, trust: openTrust([join(authority, rootFileName), ...config.trust], log, opening) }
+}
+
+function openIssuer ({ url, account, tokenFile, bundleFile }: IssuerConfig, { trustDomain, trust: further }: Config, log: Log, opening: Opening): Credence {
+  const [namespace = '', serviceAccount = ''] = account.split('/')
+  const trust = openTrust([bundleFile, ...further], log, opening)
+  return { issuer: opening.started.use(new RemoteIssuer({ url, tokenFile, spiffeId: { trustDomain, namespace, serviceAccount } }, trust)), trust }
+}
+
+/** How often the files of trusted roots are read again, ms. */
+const trustPollMs = 10_000
+
+/** The roots of all files, followed: a root that is taken away ends the connections that it vouched for. */
+function openTrust (files: readonly string[], log: Log, { clock, started }: Opening): FileTrust {
+  const trust = new FileTrust(files, clock)
+  for (const problem of trust.warnings) log.warn('a trusted root is not valid now', { problem })
+  let timer: Timer | undefined
+  const follow = (): void => {
+    const reload = trust.reload()
+    if (!reload.ok) log.error('trusted roots cannot be read; the former ones stay trusted', { error: reload.error })
+    else if (reload.changed) log.warn('trusted roots have changed', { trustDomains: trust.bundles().trustDomains })
+    timer = clock.after(trustPollMs, follow)
+  }
+  timer = clock.after(trustPollMs, follow)
+  started.defer(() => { timer?.cancel() })
+  return trust
+}
+
+/** Where facts come from; in a cluster also the node that they are about. */
+export interface Facts {
+  readonly source: ClusterSource
+  readonly kubernetes: KubernetesNode | undefined
+}
+
+/** Resolves when everything is known; with an API server that may take as long as it is away. */
+export async function openFacts (config: Config, observation: Observation, { clock, started }: Opening): Promise<Facts> {
+  const kubernetes = config.kubernetes === undefined ? undefined : await KubernetesNode.open({ ...config, settings: config.kubernetes }, { ...observation, clock })
+  if (kubernetes !== undefined) started.use(kubernetes)
+  const source = kubernetes?.source ?? openDirectory(config, observation.log, clock)
+  started.defer(() => { source.stop() })
+  started.defer(reportFailures(source, observation))
+  return { source, kubernetes }
+}
+
+function openDirectory (config: Config, log: Log, clock: Clock): Directory {
+  return new Directory({ place: config, nodeFile: config.file, policies: config.policies, settings: config.directory }, {
+    log, clock, readSettings: followConfig(config, log),
+    check: () => undefined, // a policy that is invalid is not refused with its file: it keeps its subject closed
+  })
+}
+
+export function openPeering ({ discovery }: Config, { started }: Opening): Peering {
+  if (discovery.kind === 'declared') return declaredPeering(discovery)
+  const running = startDiscovery()
+  if (running.kind === 'unavailable') {
+    throw new StartError(`discovery by TCP option is not to be had: ${running.reason}; set "discovery: declared" and list protected and external destinations`, { cause: running.detail === '' ? undefined : new Error(running.detail) })
+  }
+  started.defer(() => { running.stop() })
+  return optionPeering
+}

@@ -1,0 +1,69 @@
+/**
+ * The gate that a pod passes before its first container starts: it waits until the pod is captured, or is refused.
+ *
+ * A sandbox that was refused is forgotten; the kubelet makes another one.
+ */
+
+import { existsSync } from 'node:fs'
+import { messageOf } from '../lib/error.ts'
+import type { KubernetesSource, Sandbox, SandboxHandler } from '../cluster/index.ts'
+import type { Log, Metrics } from '../observe/index.ts'
+
+export interface PodGateParts {
+  readonly source: Pick<KubernetesSource, 'admit' | 'setSandboxes' | 'removeSandbox'>
+  /** Resolves when the rules of the workload are loaded. */
+  readonly guarded: (key: string) => Promise<void>
+  readonly log: Log
+  readonly metrics: Pick<Metrics, 'podStarted'>
+}
+
+/** What becomes of a pod that cannot be captured in time: it is refused, or let in and captured as soon as possible. */
+export type Unarmed = 'refuse' | 'admit'
+
+export class PodGate implements SandboxHandler {
+  readonly #unarmed: Unarmed
+  readonly #parts: PodGateParts
+
+  constructor (unarmed: Unarmed, parts: PodGateParts) {
+    this.#unarmed = unarmed
+    this.#parts = parts
+  }
+
+  /** A sandbox that has stopped is still told of, but its namespace is gone. */
+  synchronize (sandboxes: readonly Sandbox[]): void {
+    this.#parts.source.setSandboxes(sandboxes.filter(({ netns }) => netns === '' || existsSync(netns)))
+  }
+
+  async run (sandbox: Sandbox, signal: AbortSignal): Promise<void> {
+    const { source, guarded, metrics, log } = this.#parts
+    const pod = `${sandbox.namespace}/${sandbox.name}`
+    try {
+      const workload = await source.admit(sandbox, signal)
+      if (workload !== undefined) await before(guarded(workload.key), signal)
+      metrics.podStarted(workload === undefined ? 'not-selected' : 'captured')
+    } catch (error) {
+      metrics.podStarted(this.#unarmed === 'refuse' ? 'refused' : 'late')
+      if (this.#unarmed === 'admit') {
+        log.error('a pod starts before it is captured', { pod, error })
+        return
+      }
+      source.removeSandbox(sandbox)
+      log.error('a pod cannot be captured and does not start; the kubelet tries again', { pod, error })
+      throw new Error(`liburna cannot capture ${pod}: ${messageOf(error)}`, { cause: error })
+    }
+  }
+
+  stop (sandbox: Sandbox): void { this.#parts.source.removeSandbox(sandbox) }
+}
+
+async function before (done: Promise<void>, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted()
+  const { promise, reject } = Promise.withResolvers<never>()
+  const listener = (): void => { reject(signal.reason) }
+  signal.addEventListener('abort', listener, { once: true })
+  try {
+    await Promise.race([done, promise])
+  } finally {
+    signal.removeEventListener('abort', listener)
+  }
+}
