@@ -76,6 +76,12 @@ install_npm () {
     say "installing the npm packages"
     npm ci --no-audit --no-fund --loglevel=error >&2
   fi
+  # npm 9, which Debian 12 has, makes no link for the program of an optional package: npm would find the machine's Node.
+  if [ ! -e node_modules/.bin/node ]; then
+    for own in node_modules/node-linux-*/bin/node; do
+      [ ! -x "$own" ] || ln -s "../${own#node_modules/}" node_modules/.bin/node
+    done
+  fi
   # tap makes a module of its plugins, once for each installation.
   if [ ! -e .tap/plugins/package.json ] || [ -n "$(find "$installed" -newer .tap/plugins/package.json)" ]; then
     say "building tap's plugins"
