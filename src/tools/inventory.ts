@@ -4,7 +4,7 @@ import { compile, parseManifests, workloadsIn } from '../policy/index.ts'
 import { compileOptions } from './context.ts'
 import { invalidLine } from './evaluate.ts'
 import type { Labels } from '../model/labels.ts'
-import type { Finding, ManifestWorkload, Policy, PolicyStore } from '../policy/index.ts'
+import type { ClusterName, Finding, ManifestWorkload, Policy, PolicyStore } from '../policy/index.ts'
 import type { ToolContext } from './context.ts'
 import type { InvalidLine } from './evaluate.ts'
 
@@ -26,4 +26,14 @@ export function takeInventory (objects: readonly unknown[], context: ToolContext
   const { policies, invalid, findings } = parseManifests(objects, context)
   const { workloads, namespaces, invalid: others } = workloadsIn(objects, context.home)
   return { context, set: compile(policies, compileOptions(context)), policies, workloads, namespaces, invalid: [...invalid, ...others].map(invalidLine), findings }
+}
+
+/** The same, as if its workloads were of another cluster. */
+export function rehomed (inventory: Inventory, home: ClusterName): Inventory {
+  const workloads = inventory.workloads.map(workload => {
+    const { identity } = workload.endpoint
+    const moved = { spiffeId: { ...identity.spiffeId, trustDomain: home.trustDomain }, attributes: { ...identity.attributes, cluster: home.cluster } }
+    return { ...workload, endpoint: { ...workload.endpoint, identity: moved } }
+  })
+  return { ...inventory, workloads, context: { ...inventory.context, home } }
 }

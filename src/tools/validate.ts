@@ -51,8 +51,10 @@ export function validateManifests (manifests: readonly PlacedObject[], problems:
   return { policies: inventory.policies.length, workloads: inventory.workloads.length, lines: lines.sort(compareLines) }
 }
 
+/** Objects of one name are told with all places, since each of them is one too many. */
 function originsOf (manifests: readonly PlacedObject[]): Map<string, string> {
-  return new Map(manifests.toReversed().map(({ origin, object }) => [keyOf(refOf(object)), origin]))
+  const places = Map.groupBy(manifests, ({ object }) => keyOf(refOf(object)))
+  return new Map([...places].map(([key, same]) => [key, same.map(({ origin }) => origin).join(' and ')]))
 }
 
 /** A name with a number was given to one of several objects of one name; a namespace that is not told is `default`. */
