@@ -1,7 +1,7 @@
 /** The benchmark: see README.md beside this file. */
 
 import { mkdir, writeFile } from 'node:fs/promises'
-import { cpus, release } from 'node:os'
+import { cpus, loadavg, release } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { codeOf } from '../src/lib/error.ts'
 import { runCampaign } from './campaign.ts'
@@ -21,6 +21,8 @@ import type { Options } from './options.ts'
 const resultsFolder = fileURLToPath(new URL('results/', import.meta.url))
 const always = ['ip', 'nsenter', 'setpriv', 'taskset', 'ss', 'nginx', 'wrk', 'iperf3']
 const began = performance.now()
+/** Above 0.5 something else runs, and rates mean little. */
+const [loadBefore = 0] = loadavg()
 
 function say (text: string): void {
   process.stderr.write(`${((performance.now() - began) / 1000).toFixed(1).padStart(7)} s  ${text}\n`)
@@ -59,7 +61,7 @@ async function save (content: object): Promise<void> {
 }
 
 function machine (): string {
-  return `${cpus().length} x ${cpus()[0]?.model ?? 'unknown CPU'}, Linux ${release()}, Node ${process.versions.node}`
+  return `${cpus().length} x ${cpus()[0]?.model ?? 'unknown CPU'}, Linux ${release()}, Node ${process.versions.node}; load average before the run ${loadBefore.toFixed(1)}`
 }
 
 function campaignOf ({ rounds, seconds, connectionSeconds, idleConnections, only, peers }: Options): CampaignOptions {
