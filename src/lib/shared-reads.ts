@@ -2,7 +2,7 @@
  * Reading sockets without a fresh buffer for every read.
  *
  * Node makes a new ArrayBuffer for each chunk of a `data` event. At some hundred megabytes a second V8 then collects
- * garbage all the time, because that memory counts against its limits: it was a third of the CPU time of an agent.
+ * garbage all the time, because that memory counts against its limits: it was a quarter of the CPU time of an agent.
  * `net.Socket` can read into a buffer of its user (`onread`), but takes that option only in its constructor, and
  * TLS sockets over a connected socket not at all. So we set what that option sets; the names are Node's own (lib/net.js).
  */
@@ -10,7 +10,7 @@
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 
-/** What one read may bring, bytes. One system call for more saves little (measured). */
+/** What one read may bring, bytes: the payload of the largest frame between agents. */
 const readBytes = 256 * 1024
 
 /**
