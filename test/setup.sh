@@ -20,6 +20,7 @@ package_of () {
     nsenter) echo util-linux ;;
     nginx) echo nginx-light ;;
     mariadbd) echo mariadb-server-core ;;
+    perf) echo linux-perf ;;
     sshd) echo openssh-server ;;
     ssh-keygen) echo openssh-client ;;
     *) echo "$1" ;;
@@ -30,7 +31,7 @@ commands_for () {
   case $1 in
     test) echo nft ip nsenter nginx curl iperf3 sshd mariadbd tcpdump openssl ;;
     demo) echo nft ip nsenter nginx mariadbd tcpdump ;;
-    bench) echo nft ip nsenter haproxy openssl ;;
+    bench) echo nft ip nsenter nginx haproxy openssl iperf3 wrk perf ;;
   esac
 }
 

@@ -7,6 +7,8 @@ import { SysError } from '../error.ts'
 
 const SYS_bpf = arch() === 'arm64' ? 280 : 321
 
+const EAGAIN = 11
+
 const BPF_PROG_LOAD = 5
 const BPF_LINK_CREATE = 28
 const BPF_PROG_TYPE_SOCK_OPS = 13
@@ -22,7 +24,7 @@ const licence = Buffer.from('Apache-2.0\0')
  * verifier refuses it; the verifier's log is then in `detail`.
  */
 export function loadSockOps (instructions: Uint8Array, name: string): Fd {
-  const fd = progLoad(instructions, name, undefined)
+  const fd = loadPatiently(instructions, name)
   if (fd >= 0) return new Fd(fd)
   const errno = lastErrno()
   const log = Buffer.alloc(logBytes)
@@ -38,6 +40,16 @@ export function attachSockOps (program: Fd, cgroup: Fd): Fd {
   attr.u32(4, cgroup.number)
   attr.u32(8, BPF_CGROUP_SOCK_OPS)
   return new Fd(call('bpf', () => libc.syscall(SYS_bpf, BPF_LINK_CREATE, attr.bytes, attr.bytes.length), 'BPF_LINK_CREATE'))
+}
+
+/** How often EAGAIN is answered by another try; libbpf tries as often. */
+const mostTries = 5
+
+/** The verifier gives up with EAGAIN when a signal is pending, e.g. a profiler's (bpf_check, kernel/bpf/verifier.c). */
+function loadPatiently (instructions: Uint8Array, name: string): number {
+  let fd = progLoad(instructions, name, undefined)
+  for (let tries = 1; fd < 0 && lastErrno() === EAGAIN && tries < mostTries; tries++) fd = progLoad(instructions, name, undefined)
+  return fd
 }
 
 function progLoad (instructions: Uint8Array, name: string, log: Uint8Array | undefined): number {
