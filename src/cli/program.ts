@@ -2,13 +2,13 @@
 
 import { Command, CommanderError } from 'commander'
 import { loadConfig, settingLines } from '../config.ts'
-import { messageOf } from '../lib/error.ts'
+import { codeOf, messageOf } from '../lib/error.ts'
 import { exitCodeOf, exitCodes } from './exit-code.ts'
 import { addIssuer } from './issuer.ts'
 import { run } from './run.ts'
 import { settingsHelp, settingsMarkdown } from './settings-text.ts'
 import { addTools, realToolParts } from './tools/index.ts'
-import type { Config } from '../config.ts'
+import type { Config, GivenSettings } from '../config.ts'
 import type { ExitCode } from './exit-code.ts'
 import type { IssuerCommandParts } from './issuer.ts'
 import type { RunParts } from './run.ts'
@@ -43,7 +43,8 @@ export async function runCli (argv: readonly string[], parts: CliParts): Promise
     return result.code
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.wrongInput
-    parts.printError(`liburna: ${messageOf(error)}\n`)
+    // Nobody reads the result any more (`| head`): nothing to complain about.
+    if (codeOf(error) !== 'EPIPE') parts.printError(`liburna: ${messageOf(error)}\n`)
     return exitCodeOf(error)
   }
 }
@@ -64,7 +65,8 @@ function program (parts: CliParts, result: { code: ExitCode }): Command {
     .description('run the agent until SIGINT or SIGTERM; a second signal ends it at once')
     .requiredOption('-c, --config <file>', 'path of node.yaml')
     .option('-n, --node <name>', 'name of this node, instead of what the file says')
-    .action(async ({ config, ...given }: { config: string, node?: string }) => { result.code = await run(config, parts, given) })
+    .option('--api-server <url>', 'in place of kubernetes.server; a manifest can say https://$(KUBERNETES_SERVICE_HOST):$(KUBERNETES_SERVICE_PORT)')
+    .action(async ({ config, ...given }: { config: string } & GivenSettings) => { result.code = await run(config, parts, given) })
   root.command('disarm')
     .description('take the rules out of the namespaces of all workloads: their traffic is then unprotected')
     .requiredOption('-c, --config <file>', 'path of node.yaml')

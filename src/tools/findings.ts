@@ -3,7 +3,7 @@
  * matches nobody, ports that nobody has, rules that are over. Nothing is said where no workload is described.
  */
 
-import { compile, entryMatchesPeer, ask, formatPort, questionOf } from '../policy/index.ts'
+import { ask, compile, entryMatchesPeer, formatPort, formatSelector, questionOf } from '../policy/index.ts'
 import { isPod } from './context.ts'
 import type { ManifestWorkload, Policy, PolicyEntry, PolicyRef } from '../policy/index.ts'
 import type { Inventory } from './inventory.ts'
@@ -45,23 +45,37 @@ function timeFinding ({ policy, rule, active }: PolicyEntry, nowMs: number): Pol
 }
 
 function workloadFindings (policy: Policy, subjects: readonly ManifestWorkload[], pods: readonly ManifestWorkload[], inventory: Inventory): PolicyFinding[] {
-  if (subjects.length === 0) return [{ ...policy.ref, path: 'spec', reason: 'selects none of the workloads described' }]
+  const [subject] = subjects
+  if (subject === undefined) return [{ ...policy.ref, path: 'spec', reason: 'selects none of the workloads described' }]
   return policy.entries.flatMap(entry => {
-    const peers = peersOf(entry, subjects, pods, inventory)
-    if (peers?.length === 0) return [{ ...policy.ref, path: entry.rule, reason: 'its peers match none of the workloads described' }]
-    const destinations = entry.direction === 'ingress' ? subjects : peers
-    return destinations === undefined || entry.ports === 'every' ? [] : portFindings(entry, entry.ports, destinations)
+    const peers = peersOf(entry, subject, pods, inventory)
+    const empty = peers.filter(({ workloads }) => workloads.length === 0).map(({ peer }) => ({ ...policy.ref, path: entry.rule, reason: `its peer (${showPeer(peer)}) matches none of the workloads described` }))
+    const destinations = entry.direction === 'ingress' ? subjects : peers.flatMap(({ workloads }) => workloads)
+    const isKnown = entry.direction === 'ingress' || (entry.peers !== 'everyone' && peers.length === entry.peers.length && destinations.length > 0)
+    return [...empty, ...(isKnown && entry.ports !== 'every' ? portFindings(entry, entry.ports, destinations) : [])]
   })
 }
 
-/** The workloads that an entry is about; `undefined` where it is also, or only, about others. */
-function peersOf (entry: PolicyEntry, [subject]: readonly ManifestWorkload[], pods: readonly ManifestWorkload[], { context }: Inventory): ManifestWorkload[] | undefined {
-  if (subject === undefined || entry.peers === 'everyone' || !entry.peers.every(peer => peer.kind === 'workload' && peer.reach === 'same')) return undefined
-  return pods.filter(pod => {
-    const [source, destination] = entry.direction === 'ingress' ? [pod, subject] : [subject, pod]
-    const question = questionOf({ source: source.endpoint, destination: destination.endpoint, protocol: 'TCP', port: 1 }, entry.direction, context.nowMs)
-    return question !== undefined && entryMatchesPeer(entry, ask(question, context.sameness))
-  })
+interface KnownPeer {
+  readonly peer: WorkloadMatcher
+  readonly workloads: readonly ManifestWorkload[]
+}
+
+/** The peers of an entry that are workloads of the own cluster, and which of those described they match. */
+function peersOf (entry: PolicyEntry, subject: ManifestWorkload, pods: readonly ManifestWorkload[], { context }: Inventory): KnownPeer[] {
+  if (entry.peers === 'everyone') return []
+  return entry.peers.filter(peer => peer.kind === 'workload').filter(({ reach }) => reach === 'same').map(peer => ({ peer, workloads: pods.filter(pod => {
+    const question = questionOf({ source: pod.endpoint, destination: subject.endpoint, protocol: 'TCP', port: 1 }, 'ingress', context.nowMs)
+    return question !== undefined && entryMatchesPeer({ ...entry, peers: [peer] }, ask(question, context.sameness))
+  }) }))
+}
+
+type WorkloadMatcher = Extract<Exclude<PolicyEntry['peers'], 'everyone'>[number], { kind: 'workload' }>
+
+function showPeer ({ labels, namespaceLabels, namespaces }: WorkloadMatcher): string {
+  const place = namespaces === undefined ? [] : [`in ${namespaces.join(', ')}`]
+  const spaces = namespaceLabels === undefined ? [] : [`in namespaces ${formatSelector(namespaceLabels) || 'of any labels'}`]
+  return [labels === undefined || labels.length === 0 ? 'all pods' : formatSelector(labels), ...place, ...spaces].join(' ')
 }
 
 /** Containers need not declare their ports, so numbers are missed only where every destination declares some. */

@@ -189,8 +189,8 @@ t.test('validate tells what is probably not meant, with file and line', async t 
   t.same(said.out.split('\n').map(line => line.replace(`${file}:`, '')), [
     '31: warning: NetworkPolicy shop/nobody spec: selects none of the workloads described',
     '36: warning: NetworkPolicy shop/peers ingress[1]: selects peers by the label pod-template-hash, which is not signed: it can never match',
-    '36: warning: NetworkPolicy shop/peers ingress[0]: its peers match none of the workloads described',
-    '36: warning: NetworkPolicy shop/peers ingress[1]: its peers match none of the workloads described',
+    '36: warning: NetworkPolicy shop/peers ingress[0]: its peer (app=nobody in shop) matches none of the workloads described',
+    '36: warning: NetworkPolicy shop/peers ingress[1]: its peer (pod-template-hash (not signed, so unknown) in shop) matches none of the workloads described',
     '41: warning: NetworkPolicy shop/ports ingress[0]: none of the workloads that it is about has the port TCP 1',
     '41: warning: NetworkPolicy shop/ports ingress[0]: none of the workloads that it is about has the port TCP http',
     '46: warning: NetworkPolicy shpo/lost metadata.namespace: no manifest describes the namespace shpo',

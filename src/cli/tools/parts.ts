@@ -19,14 +19,7 @@ export interface ToolParts {
 
 export const realToolParts: ToolParts = {
   read,
-  write: text => new Promise((resolve, reject) => {
-    process.stdout.once('error', reject)
-    process.stdout.write(text, error => {
-      process.stdout.off('error', reject)
-      if (error === undefined || error === null) resolve()
-      else reject(error)
-    })
-  }),
+  write,
   warn: text => { process.stderr.write(text) },
   nowMs: () => systemClock.now(),
   fetchJson,
@@ -39,4 +32,16 @@ async function * read (file: string): AsyncIterable<string> {
   } catch (error) {
     throw new ClusterError(`${file === '-' ? 'standard input' : file}: cannot be read`, { code: 'file-unreadable', cause: error })
   }
+}
+
+let listens = false
+
+/** Rejects with `EPIPE` when nobody reads any more, as after `| head`. */
+function write (text: string): Promise<void> {
+  // Without a listener the error of a closed pipe would end the process with a stack trace.
+  if (!listens) process.stdout.on('error', () => undefined)
+  listens = true
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  process.stdout.write(text, error => { if (error === undefined || error === null) resolve(); else reject(error) })
+  return promise
 }
