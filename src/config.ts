@@ -38,6 +38,8 @@ export interface IssuerConfig {
 /** Settings of the command line: they count instead of what the file says. */
 export interface GivenSettings {
   readonly node?: string
+  /** `kubernetes.server` */
+  readonly apiServer?: string
 }
 
 /** All settings, frozen. Paths are absolute, times are in ms. */
@@ -103,8 +105,8 @@ export function parseConfig (text: string, file: string, given: GivenSettings = 
   const [document, more] = parseYaml(text, file)
   if (document === undefined || more !== undefined) throw new ConfigError(`${file}:1: expected one YAML document with settings`, { code: 'config-invalid' })
   const refuse = refuser(file, document)
-  if (typeof document.value !== 'object' || Array.isArray(document.value)) refuse([], document.value, 'a map of settings')
-  const written: unknown = Object.assign({}, document.value, given)
+  if (typeof document.value !== 'object' || document.value === null || Array.isArray(document.value)) return refuse([], document.value, 'a map of settings')
+  const written = withGiven(document.value, given)
   const values = readSettings(rows, written, [], refuse)
   checkTogether(values, written, refuse)
   return freeze({ ...toConfig(values, file), given })
@@ -123,6 +125,11 @@ export function followConfig (config: Config, log: Log): () => DirectorySettings
     latest = fresh
     return fresh.directory
   }
+}
+
+function withGiven (written: object, { node, apiServer }: GivenSettings): unknown {
+  const kubernetes = 'kubernetes' in written && typeof written.kubernetes === 'object' ? written.kubernetes : {}
+  return { ...written, ...node !== undefined && { node }, ...apiServer !== undefined && { kubernetes: { ...kubernetes, server: apiServer } } }
 }
 
 function differences (a: Config, b: Config): string[] {
@@ -183,7 +190,7 @@ function toConfig (values: Values<typeof rows>, file: string): Omit<Config, 'giv
     file,
     node: values.node, cluster: values.cluster, trustDomain: values.trustDomain, mode: values.mode,
     authority: atOrNone(values.authority), issuer: issuerOf(values, at), trust: values.trust.map(at), sameness: values.sameness,
-    policies: atOrNone(values.policies), kubernetes: values.facts === 'kubernetes' ? valuesUnder('kubernetes', kubernetesSettings, values) : undefined,
+    policies: atOrNone(values.policies), kubernetes: values.facts === 'kubernetes' ? toKubernetes(values, atOrNone) : undefined,
     discovery: values.discovery === 'option' ? { kind: 'option' } : { kind: 'declared', protected: values['declared.protected'], external: values['declared.external'] },
     admin: { listen: values['admin.listen'] },
     directory: {
@@ -199,6 +206,11 @@ function toConfig (values: Values<typeof rows>, file: string): Omit<Config, 'giv
     records: { path: values['records.path'] === 'stdout' ? 'stdout' : at(values['records.path']) },
     attributes: { excludedLabels: values['attributes.excludedLabels'] },
   }
+}
+
+function toKubernetes (values: Values<typeof rows>, at: (path: string) => string): KubernetesSettings {
+  const settings = valuesUnder('kubernetes', kubernetesSettings, values)
+  return { ...settings, 'kubeconfig': at(settings.kubeconfig), 'serviceAccount': at(settings.serviceAccount), 'nri.socket': at(settings['nri.socket']) }
 }
 
 function issuerOf (values: Values<typeof rows>, at: (path: string) => string): IssuerConfig | undefined {

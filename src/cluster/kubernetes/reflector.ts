@@ -150,7 +150,7 @@ export class Reflector<T> {
     let token = ''
     do {
       const query = { limit: pageSize, ...fieldSelector !== undefined && { fieldSelector }, ...token !== '' && { continue: token } }
-      page = await this.#parts.api.request(path, { query, accept, signal: this.#end.signal })
+      page = await this.#parts.api.request(path, { query, accept: accept.list, signal: this.#end.signal })
       for (const object of listAt(page, 'items')) this.#keep(items, keyOf(object), object)
       token = textAt(page, 'metadata', 'continue')
     } while (token !== '')
@@ -178,7 +178,7 @@ export class Reflector<T> {
     }
     try {
       const signal = AbortSignal.any([this.#end.signal, silence.signal])
-      for await (const event of api.stream(path, { query, accept, signal }, heard)) this.#hear(event)
+      for await (const event of api.stream(path, { query, accept: accept.one, signal }, heard)) this.#hear(event)
     } finally {
       timer.cancel()
     }

@@ -6,7 +6,8 @@ export interface Resource {
   readonly path: string
   /** Where discovery lists the kinds of the group's version. */
   readonly groupPath: string
-  readonly accept: string
+  /** Media type of a list, and of everything else: single objects and events. */
+  readonly accept: { readonly list: string, readonly one: string }
   /** May be absent: it is there when its CRD is. */
   readonly optional: boolean
   /** What a person knows the objects by: the kind. */
@@ -15,9 +16,12 @@ export interface Resource {
   readonly fieldSelector?: string
 }
 
-const whole = 'application/json'
+const whole = { list: 'application/json', one: 'application/json' }
 /** Names, labels and annotations only: the rest of the object is not even sent. */
-const metadataOnly = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json'
+const metadataOnly = {
+  list: 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1',
+  one: 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1',
+}
 
 /** Pods that are scheduled on `node`. */
 export function podsOf (node: string): Resource {

@@ -151,7 +151,7 @@ export class KubernetesSource implements ClusterSource {
   }
 
   async #get (reflector: Reflector<unknown>, path: string, signal: AbortSignal): Promise<void> {
-    const object = await this.#parts.api.request(path, { accept: reflector.resource.accept, signal })
+    const object = await this.#parts.api.request(path, { accept: reflector.resource.accept.one, signal })
     signal.throwIfAborted()
     reflector.learn(object)
   }
