@@ -104,7 +104,8 @@ function readList (document: Record<string, unknown>, key: string): readonly unk
 }
 
 function readFlow (flow: unknown, path: string, namespaces: Readonly<Record<string, Labels>>, { home }: ToolContext): Flow {
-  const told = isRecord(flow) ? { ...flow, source: withNamespaceLabels(flow['source'], namespaces), destination: withNamespaceLabels(flow['destination'], namespaces) } : flow
+  const filled = (key: string): object => isRecord(flow) && key in flow ? { [key]: withNamespaceLabels(flow[key], namespaces) } : {}
+  const told = isRecord(flow) ? { ...flow, ...filled('source'), ...filled('destination') } : flow
   try {
     return parseFlow(told, home)
   } catch (error) {

@@ -85,7 +85,10 @@ export function explanationText (explained: ExplainedFlow): string {
     `${source} to ${destination}, ${protocol} ${port}: ${allowed ? 'ALLOWED' : 'DENIED'}`,
     ...directions.flatMap(direction => ['', ...directionText(explained, direction)]),
   ]
-  if (observed !== null) lines.push('', `If observing rules were enforced: ${observed.allowed ? 'allowed' : 'denied'} (egress ${observed.egress.verdict} by ${observed.egress.decidedBy}, ingress ${observed.ingress.verdict} by ${observed.ingress.decidedBy})`)
+  if (observed !== null) {
+    const ends = directions.map(direction => `${direction} ${observed[direction].verdict} by ${observed[direction].decidedBy}`)
+    lines.push('', `If observing rules were enforced: ${observed.allowed ? 'allowed' : 'denied'} (${ends.join(', ')})`)
+  }
   return lines.map(line => `${printable(line)}\n`).join('')
 }
 
@@ -96,7 +99,8 @@ function directionText (explained: ExplainedFlow, direction: PolicyDirection): s
   const walk = explained.walks.find(one => one.direction === direction)
   const subject = walk?.subject ?? (direction === 'egress' ? explained.source : explained.destination)
   const head = `${direction} of ${subject}: ${verdict}`
-  return [head, ...(walk === undefined ? [] : walkText(walk)), `  => ${reason}${walk === undefined || walk.requiredMode === '' ? '' : `; it must be carried by ${walk.requiredMode}`}`]
+  const mode = walk === undefined || walk.requiredMode === '' ? '' : `; it must be carried by ${walk.requiredMode}`
+  return [head, ...(walk === undefined ? [] : walkText(walk)), `  => ${reason}${mode}`]
 }
 
 function walkText ({ steps, isolatedBy, observedSteps, notSelecting }: ExplainedWalk): string[] {

@@ -37,11 +37,13 @@ function subjectsOf (policies: readonly Policy[], pods: readonly ManifestWorkloa
 
 function namespaceFinding ({ ref }: Policy, { namespaces }: Inventory): PolicyFinding[] {
   const known = Object.keys(namespaces)
-  return ref.namespace === '' || known.length === 0 || known.includes(ref.namespace) ? [] : [{ ...ref, path: 'metadata.namespace', reason: `no manifest describes the namespace ${ref.namespace}` }]
+  if (ref.namespace === '' || known.length === 0 || known.includes(ref.namespace)) return []
+  return [{ ...ref, path: 'metadata.namespace', reason: `no manifest describes the namespace ${ref.namespace}` }]
 }
 
 function timeFinding ({ policy, rule, active }: PolicyEntry, nowMs: number): PolicyFinding[] {
-  return active === undefined || active.untilMs > nowMs ? [] : [{ ...policy, path: rule, reason: `its time ended at ${new Date(active.untilMs).toISOString()}: it can never match again` }]
+  if (active === undefined || active.untilMs > nowMs) return []
+  return [{ ...policy, path: rule, reason: `its time ended at ${new Date(active.untilMs).toISOString()}: it can never match again` }]
 }
 
 function workloadFindings (policy: Policy, subjects: readonly ManifestWorkload[], pods: readonly ManifestWorkload[], inventory: Inventory): PolicyFinding[] {
@@ -49,7 +51,9 @@ function workloadFindings (policy: Policy, subjects: readonly ManifestWorkload[]
   if (subject === undefined) return [{ ...policy.ref, path: 'spec', reason: 'selects none of the workloads described' }]
   return policy.entries.flatMap(entry => {
     const peers = peersOf(entry, subject, pods, inventory)
-    const empty = peers.filter(({ workloads }) => workloads.length === 0).map(({ peer }) => ({ ...policy.ref, path: entry.rule, reason: `its peer (${showPeer(peer)}) matches none of the workloads described` }))
+    const empty = peers.filter(({ workloads }) => workloads.length === 0).map(({ peer }) => {
+      return { ...policy.ref, path: entry.rule, reason: `its peer (${showPeer(peer)}) matches none of the workloads described` }
+    })
     const destinations = entry.direction === 'ingress' ? subjects : peers.flatMap(({ workloads }) => workloads)
     const isKnown = entry.direction === 'ingress' || (entry.peers !== 'everyone' && peers.length === entry.peers.length && destinations.length > 0)
     return [...empty, ...(isKnown && entry.ports !== 'every' ? portFindings(entry, entry.ports, destinations) : [])]

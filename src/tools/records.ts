@@ -52,7 +52,10 @@ interface Gathered extends Omit<Observation, 'counts'> {
 }
 
 /** Labels that tell pods of one controller apart, besides those that are not signed at all. */
-const labelsOfOnePod = ['statefulset.kubernetes.io/pod-name', 'apps.kubernetes.io/pod-index', 'batch.kubernetes.io/job-name', 'job-name', 'batch.kubernetes.io/job-completion-index']
+const labelsOfOnePod = [
+  'statefulset.kubernetes.io/pod-name', 'apps.kubernetes.io/pod-index',
+  'batch.kubernetes.io/job-name', 'job-name', 'batch.kubernetes.io/job-completion-index',
+]
 const mostExamples = 3
 const verdicts = ['allowed', 'denied', 'undecided'] as const satisfies readonly ObservedVerdict[]
 const directions = ['inbound', 'outbound'] as const

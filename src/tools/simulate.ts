@@ -82,8 +82,12 @@ function unusedRules ({ policies }: Inventory, used: ReadonlySet<string>): strin
 }
 
 export function simulationText ({ connections, otherThanRecorded, changes, unused }: Simulation): string {
-  const rows = changes.map(({ change, source, destination, port, connections, last, before, after }) => [change, source, destination, `TCP ${port}`, String(connections), last, `${before}; ${after}`])
-  const lists = ([['today', unused.today], ['proposed', unused.proposed]] as const).flatMap(([which, rules]) => rules.length === 0 ? [] : ['', `rules that no recorded connection used (${which}):`, ...rules.map(rule => `  ${printable(rule)}`)])
+  const rows = changes.map(({ change, source, destination, port, connections, last, before, after }) => {
+    return [change, source, destination, `TCP ${port}`, String(connections), last, `${before}; ${after}`]
+  })
+  const lists = (['today', 'proposed'] as const).filter(which => unused[which].length > 0).flatMap(which => {
+    return ['', `rules that no recorded connection used (${which}):`, ...unused[which].map(rule => `  ${printable(rule)}`)]
+  })
   const changed = changes.reduce((sum, one) => sum + one.connections, 0)
   return [
     ...(rows.length === 0 ? [] : [formatTable(['CHANGE', 'FROM', 'TO', 'PORT', 'SEEN', 'LAST', 'BEFORE; AFTER'], rows).trimEnd()]),

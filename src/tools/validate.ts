@@ -80,5 +80,6 @@ export function validationText ({ policies, workloads, lines }: Validation): str
     return `${origin === '' ? '' : `${origin}: `}${level}: ${object}${reason}`
   })
   const count = (level: string): number => lines.filter(line => line.level === level).length
-  return [...told, `${counted(policies, 'policy', 'policies')}, ${counted(workloads, 'workload')}: ${counted(count('error'), 'error')}, ${counted(count('warning'), 'warning')}`].map(line => `${printable(line)}\n`).join('')
+  const sum = `${counted(policies, 'policy', 'policies')}, ${counted(workloads, 'workload')}: ${counted(count('error'), 'error')}, ${counted(count('warning'), 'warning')}`
+  return [...told, sum].map(line => `${printable(line)}\n`).join('')
 }

@@ -23,8 +23,11 @@ export function addContextOptions (command: Command, { believing = false } = {})
   return command
     .option('--cluster <name>', 'the cluster that the policies are about, and of workloads that name none (default: every cluster)')
     .addOption(new Option('--trust-domain <name>', 'trust domain of workloads that name none').default(defaultHome.trustDomain).argParser(trustDomain))
-    .addOption(new Option('--sameness <trust-domain/cluster>', 'a cluster whose pods match selectors as if they were of the own one; may be repeated').default([], 'none').argParser(sameness))
-    .addOption(new Option('--unsigned-label <key>', 'a label that certificates do not carry; may be repeated').default(unsigned, believing ? 'none' : 'as the agent').argParser((key: string, before: readonly string[]) => before === unsigned ? [key] : [...before, key]))
+    .addOption(new Option('--sameness <trust-domain/cluster>', 'a cluster whose pods match selectors as if they were of the own one; may be repeated')
+      .default([], 'none').argParser(sameness))
+    .addOption(new Option('--unsigned-label <key>', 'a label that certificates do not carry; may be repeated')
+      .default(unsigned, believing ? 'none' : 'as the agent')
+      .argParser((key: string, before: readonly string[]) => before === unsigned ? [key] : [...before, key]))
     .addOption(new Option('--at <time>', 'the time that is asked about, such as 2026-11-23T18:00:00Z').argParser(time))
 }
 

@@ -2,5 +2,6 @@
 
 export { suggest } from './suggest.ts'
 export { commentedPolicies, suggestionNotes, suggestionTable } from './text.ts'
-export type { AlsoAllowed, Suggestion, SuggestOptions } from './suggest.ts'
+export type { AlsoAllowed } from './proof.ts'
+export type { Suggestion, SuggestOptions } from './suggest.ts'
 export type { Evidence, SuggestDirection, SuggestedManifest } from './policies.ts'

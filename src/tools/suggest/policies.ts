@@ -5,6 +5,7 @@
  * need an AccessPolicy beside it.
  */
 
+import { namespaceNameLabel } from '../../model/labels.ts'
 import { formatRanges } from '../ports.ts'
 import { describeEnd, keyOf } from '../records.ts'
 import type { ClusterName } from '../../policy/index.ts'
@@ -64,12 +65,14 @@ interface Rule {
 /** Peers and items of one AccessPolicy rule; see its schema. */
 const mostAccessPeers = 50
 const directionFields = { ingress: { peers: 'from', type: 'Ingress' }, egress: { peers: 'to', type: 'Egress' } } as const
-const dnsPeer = { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'kube-system' } }, podSelector: { matchLabels: { 'k8s-app': 'kube-dns' } } }
+const dnsPeer = { namespaceSelector: { matchLabels: { [namespaceNameLabel]: 'kube-system' } }, podSelector: { matchLabels: { 'k8s-app': 'kube-dns' } } }
 const dnsPorts = [{ protocol: 'UDP', port: 53 }, { protocol: 'TCP', port: 53 }]
 
 /** The policies of one group of the own cluster. */
 export function policiesOf (group: RoleGroup, name: string, contacts: Readonly<Record<SuggestDirection, readonly Rule[]>>, options: PolicyOptions): SuggestedPolicy[] {
-  const byKind = (standard: boolean): Record<SuggestDirection, Rule[]> => ({ ingress: split(contacts.ingress, standard, group, options), egress: split(contacts.egress, standard, group, options) })
+  const byKind = (standard: boolean): Record<SuggestDirection, Rule[]> => {
+    return { ingress: split(contacts.ingress, standard, group, options), egress: split(contacts.egress, standard, group, options) }
+  }
   const [standard, access] = [byKind(true), byKind(false)]
   const policies: SuggestedPolicy[] = []
   if (group.serviceAccounts === undefined) policies.push(networkPolicy(group, name, standard, options))
@@ -87,7 +90,9 @@ function split (rules: readonly Rule[], standard: boolean, group: RoleGroup, { h
 export function rulesOf (contacts: readonly { readonly peer: Peer, readonly observation: Observation }[]): Rule[] {
   const byPeer = [...Map.groupBy(contacts, ({ peer }) => peer.key).values()].flatMap(same => {
     const [first] = same
-    return first === undefined ? [] : [{ peer: first.peer, ports: [...new Set(same.map(({ observation }) => observation.port))].sort((a, b) => a - b), behind: same.map(({ observation }) => observation) }]
+    if (first === undefined) return []
+    const ports = [...new Set(same.map(({ observation }) => observation.port))].sort((a, b) => a - b)
+    return [{ peer: first.peer, ports, behind: same.map(({ observation }) => observation) }]
   })
   return [...Map.groupBy(byPeer, ({ ports }) => ports.join(',')).values()].map(alike => ({
     peers: alike.map(({ peer }) => peer).sort((a, b) => a.key < b.key ? -1 : 1), ports: alike[0]?.ports ?? [], behind: alike.flatMap(({ behind }) => behind),
@@ -105,7 +110,11 @@ function networkPolicy (group: RoleGroup, name: string, rules: Readonly<Record<S
   return {
     manifest: {
       apiVersion: 'networking.k8s.io/v1', kind: 'NetworkPolicy', metadata: { name, namespace },
-      spec: { podSelector: group.selector, policyTypes: options.directions.map(direction => directionFields[direction].type), ...Object.fromEntries(written.filter(([, list]) => list.length > 0)) },
+      spec: {
+        podSelector: group.selector,
+        policyTypes: options.directions.map(direction => directionFields[direction].type),
+        ...Object.fromEntries(written.filter(([, list]) => list.length > 0)),
+      },
     },
     evidence: options.directions.flatMap(direction => rules[direction].map((rule, i) => evidenceOf(rule, { ...ref, rule: `${direction}[${i}]` }, direction, options.home))),
   }
@@ -113,7 +122,8 @@ function networkPolicy (group: RoleGroup, name: string, rules: Readonly<Record<S
 
 function networkPeer ({ group, end }: Peer, namespace: string): object {
   if (group === undefined) return { ipBlock: { cidr: cidrOf(end) } }
-  return group.namespace === namespace ? { podSelector: group.selector } : { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': group.namespace } }, podSelector: group.selector }
+  const elsewhere = group.namespace === namespace ? {} : { namespaceSelector: { matchLabels: { [namespaceNameLabel]: group.namespace } } }
+  return { ...elsewhere, podSelector: group.selector }
 }
 
 function accessPolicy (group: RoleGroup, name: string, rules: Readonly<Record<SuggestDirection, readonly Rule[]>>, options: PolicyOptions): SuggestedPolicy {
@@ -147,7 +157,8 @@ function accessPeer ({ group, end }: Peer, home: ClusterName): object {
 }
 
 function chunked (rule: Rule): Rule[] {
-  return Array.from({ length: Math.ceil(rule.peers.length / mostAccessPeers) }, (_, i) => ({ ...rule, peers: rule.peers.slice(i * mostAccessPeers, (i + 1) * mostAccessPeers) }))
+  const chunks = Math.ceil(rule.peers.length / mostAccessPeers)
+  return Array.from({ length: chunks }, (_, i) => ({ ...rule, peers: rule.peers.slice(i * mostAccessPeers, (i + 1) * mostAccessPeers) }))
 }
 
 function portsOf ({ ports }: Rule): object[] {

@@ -39,7 +39,8 @@ function * candidates (wanted: readonly Labelled[]): Generator<LabelSelector, vo
   const keys = Object.keys(common).sort(byRank)
   const telling = keys.filter(key => preferred.includes(key))
   const pick = (...some: string[]): LabelSelector => ({ matchLabels: Object.fromEntries(some.map(key => [key, common[key] ?? ''])) })
-  const oneOf = (key: string): LabelSelector => ({ matchExpressions: [{ key, operator: 'In', values: [...new Set(wanted.map(({ labels }) => labels[key] ?? ''))].sort() }] })
+  const valuesOf = (key: string): string[] => [...new Set(wanted.map(({ labels }) => labels[key] ?? ''))].sort()
+  const oneOf = (key: string): LabelSelector => ({ matchExpressions: [{ key, operator: 'In', values: valuesOf(key) }] })
   const varying = sharedKeys(wanted).filter(key => !keys.includes(key)).sort(byRank)
   for (const key of telling) yield pick(key)
   for (const key of varying.filter(key => preferred.includes(key))) yield oneOf(key)
@@ -53,7 +54,8 @@ function * candidates (wanted: readonly Labelled[]): Generator<LabelSelector, vo
 
 /** No other role has the same labels and the same service account, so this always tells it apart. */
 function exactly ({ labels, serviceAccount }: Labelled, others: readonly Labelled[]): Selection {
-  const lacking = [...new Set(others.filter(other => hits({ matchLabels: labels }, other.labels)).flatMap(other => Object.keys(other.labels)))].filter(key => !Object.hasOwn(labels, key)).sort()
+  const alike = others.filter(other => hits({ matchLabels: labels }, other.labels))
+  const lacking = [...new Set(alike.flatMap(other => Object.keys(other.labels)))].filter(key => !Object.hasOwn(labels, key)).sort()
   const selector: LabelSelector = {
     ...(Object.keys(labels).length === 0 ? {} : { matchLabels: labels }),
     ...(lacking.length === 0 ? {} : { matchExpressions: lacking.map(key => ({ key, operator: 'DoesNotExist' as const })) }),
