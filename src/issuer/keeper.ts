@@ -110,7 +110,9 @@ export class Keeper implements TrustSource {
   async #adopted (seen: SharedState, signal: AbortSignal): Promise<SharedState | typeof conflict> {
     const { signer, roots } = seen
     const news = signer === undefined ? [] : signer.roots.map(({ pem }) => newRootEntry(pem, '')).filter(({ id }) => roots.every(root => root.id !== id))
-    const all = [...roots, ...news].map(root => root.id === signer?.rootId ? withUse(root, signer.notAfterMs, this.#options.kind === 'generated' || this.#isUsable(signer, [...roots, ...news])) : root)
+    // In front: whatever was made here came later, or is yet to sign.
+    const known = [...news, ...roots]
+    const all = known.map(root => root.id === signer?.rootId ? withUse(root, signer.notAfterMs, this.#options.kind === 'generated' || this.#isUsable(signer, known)) : root)
     if (isDeepStrictEqual(all, roots)) return seen
     await this.#parts.shared.writeRoots(all, seen, signal)
     return conflict // read again, whether it was written or overtaken

@@ -48,19 +48,22 @@ export type Step =
   | { readonly kind: 'forget-key', readonly rootId: string }
   | { readonly kind: 'drop-root', readonly rootId: string }
 
-/** What is due now, one step at a time; `undefined` when nothing is. For keys that the issuer makes itself. */
+/**
+ * What is due now, one step at a time; `undefined` when nothing is. For keys that the issuer makes itself. `roots` are in the
+ * order in which they came, and that order counts: a clock may have been set back in between.
+ */
 export function nextStep (roots: readonly RootFacts[], signer: SignerFacts | undefined, lives: Lives, nowMs: number): Step | undefined {
   const live = roots.filter(root => nowMs <= root.notAfterMs)
-  const newest = newestOf(live.filter(({ hasKey }) => hasKey))
+  const newest = live.findLast(({ hasKey }) => hasKey)
   // A root that could not carry a whole signer after the lead is replaced now.
   if (newest === undefined || newest.notAfterMs < nowMs + lives.leadMs + lives.signerMs) return { kind: 'make-root' }
-  return toPublish(live) ?? toSign(live, signer, lives, nowMs) ?? toForget(live, signer) ?? toDrop(roots, signer, nowMs)
+  return toPublish(live) ?? toSign(live, signer, lives, nowMs) ?? toForget(live, signer) ?? toDrop(roots, nowMs)
 }
 
 /** As `nextStep`, where keys and signers are given by somebody else: `offered` are the roots that come with them. */
 export function nextGivenStep (roots: readonly RootFacts[], offered: readonly string[], nowMs: number): Step | undefined {
   const kept = roots.filter(({ id }) => !offered.includes(id))
-  return toPublish(roots.filter(root => nowMs <= root.notAfterMs)) ?? toDrop(kept, undefined, nowMs)
+  return toPublish(roots.filter(root => nowMs <= root.notAfterMs)) ?? toDrop(kept, nowMs)
 }
 
 /** Whether the root may sign by now. */
@@ -80,28 +83,19 @@ function toPublish (live: readonly RootFacts[]): Step | undefined {
 }
 
 function toSign (live: readonly RootFacts[], signer: SignerFacts | undefined, lives: Lives, nowMs: number): Step | undefined {
-  const root = newestOf(live.filter(root => root.hasKey && maySign(root, live, lives.leadMs, nowMs)))
+  const root = live.findLast(root => root.hasKey && maySign(root, live, lives.leadMs, nowMs))
   if (root === undefined) return undefined
   const isFresh = signer !== undefined && signer.rootId === root.id && nowMs < (signer.notBeforeMs + signer.notAfterMs) / 2
   return isFresh ? undefined : { kind: 'make-signer', rootId: root.id }
 }
 
 function toForget (live: readonly RootFacts[], signer: SignerFacts | undefined): Step | undefined {
-  const signs = live.find(({ id }) => id === signer?.rootId)
-  const done = signs === undefined ? undefined : live.find(root => root.hasKey && isOlder(root, signs))
+  const signs = live.findIndex(({ id }) => id === signer?.rootId)
+  const done = live.find((root, i) => root.hasKey && i < signs)
   return done === undefined ? undefined : { kind: 'forget-key', rootId: done.id }
 }
 
-function toDrop (roots: readonly RootFacts[], signer: SignerFacts | undefined, nowMs: number): Step | undefined {
-  const done = roots.find(root => nowMs > root.notAfterMs || !root.hasKey && root.id !== signer?.rootId && nowMs > root.neededUntilMs)
+function toDrop (roots: readonly RootFacts[], nowMs: number): Step | undefined {
+  const done = roots.find(root => nowMs > root.notAfterMs || !root.hasKey && nowMs > root.neededUntilMs)
   return done === undefined ? undefined : { kind: 'drop-root', rootId: done.id }
-}
-
-function newestOf (roots: readonly RootFacts[]): RootFacts | undefined {
-  return roots.reduce<RootFacts | undefined>((newest, root) => newest === undefined || isOlder(newest, root) ? root : newest, undefined)
-}
-
-/** Of two that begin at once, the id decides: all replicas see the same one. */
-function isOlder (a: RootFacts, b: RootFacts): boolean {
-  return a.notBeforeMs < b.notBeforeMs || a.notBeforeMs === b.notBeforeMs && a.id < b.id
 }

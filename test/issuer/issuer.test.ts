@@ -28,7 +28,7 @@ trustDomain: east.example
 listen: 127.0.0.1:0
 bundle: {listen: "127.0.0.1:0"}
 health: {listen: "127.0.0.1:0"}
-limits: {nodePerSecond: 0.1, nodeBurst: 20}
+limits: {requests: 2, nodePerSecond: 0.1, nodeBurst: 20}
 `
 const issuerId = { trustDomain: 'east.example', namespace: 'liburna', serviceAccount: 'liburna-issuer' }
 const prover = (keys: ReturnType<typeof p256>) => (statement: Uint8Array) => sign('sha256', statement, keys.privateKey)
@@ -146,6 +146,29 @@ t.test('one node that asks too often is slowed down, the other is not', async t 
   for (let i = 0; i < 20; i++) await ask(a)
   await t.rejects(ask(a), { code: 'issuer-busy', message: /rate-limited/ })
   t.equal((await ask(b, wanted({ name: 'far', uid: 'uid-far' }))).length, 2)
+})
+
+t.test('nobody gets a certificate for longer than the settings allow', async t => {
+  const { kubernetes, client, bundle } = await world(t, 'certificates: {mostTtl: 10m}\n')
+  const keys = p256()
+  const beforeMs = Date.now()
+  const chain = await client(kubernetes.agentOn('n1')).issue(wanted(), keys.publicKey, 100 * hourMs, AbortSignal.timeout(10_000), prover(keys))
+  const verdict = verifyChain(chain, bundle(), Date.now())
+  if (!verdict.ok) return t.fail(verdict.message)
+  t.ok(verdict.notAfterMs >= beforeMs + 600_000 - 1000 && verdict.notAfterMs <= Date.now() + 600_000, 'ten minutes')
+})
+
+t.test('more requests at once than the settings allow are asked to come back', async t => {
+  const { kubernetes, ask } = await world(t)
+  const { promise, resolve } = Promise.withResolvers<void>()
+  kubernetes.gate = promise
+  const waiting = ['n1', 'n3'].map(node => ask(kubernetes.agentOn(node)).then(() => 'issued', (error: Error) => error.message))
+  await eventually(() => kubernetes.reviews === 2)
+  await t.rejects(ask(kubernetes.agentOn('n4')), { code: 'issuer-busy', message: /: busy/ })
+  t.equal(kubernetes.reviews, 2)
+  resolve()
+  t.match(await Promise.all(waiting), ['issued', /other-node/])
+  t.equal((await ask(kubernetes.agentOn('n1'))).length, 2)
 })
 
 t.test('a pod that was relabelled gets its new labels with the very next certificate', async t => {

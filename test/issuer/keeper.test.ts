@@ -47,6 +47,14 @@ async function signs (keeper: Keeper, clock: FakeClock): Promise<unknown> {
   return verifyChain(chain, keeper.bundles(), clock.now())
 }
 
+/** So many days of an issuer that runs. */
+async function live (keeper: Keeper, clock: FakeClock, days: number): Promise<void> {
+  for (let day = 0; day < days; day++) {
+    clock.advance(dayMs)
+    await keeper.tick(never)
+  }
+}
+
 t.test('from nothing to a signer: what it signs is believed by whoever reads the bundle', async t => {
   const it = new World()
   const keeper = it.keeper()
@@ -84,6 +92,55 @@ t.test('replicas that start at once agree, however they overtake each other', as
     t.equal(it.published.roots.length, 1)
     for (const keeper of keepers) t.match(verifyChain(await keeper.authority().issue(identityOf(), p256().publicKey, hourMs), keepers[0]?.bundles() ?? keeper.bundles(), nowMs), { ok: true })
   }
+})
+
+t.test('a replica that is behind does not take back what another has published', async t => {
+  const it = new World()
+  const [slow, quick] = [it.keeper(), it.keeper()]
+  await slow.tick(never)
+  await live(slow, it.clock, 85)
+  it.clock.advance(5 * dayMs) // a new root is due
+  const west = new TestAuthority({ trustDomain: 'west.example', nowMs })
+  it.federated.set('west.example', { roots: [west.root], sequence: 1, refreshHintMs: 60_000, skipped: [] })
+  let reads = 0
+  const overtaken = async (): Promise<void> => {
+    if (++reads !== 2) return
+    await quick.tick(never)
+    const entry = it.secrets.objects.get('roots')
+    t.equal((JSON.parse(entry?.data['roots.json'] ?? '') as { roots: unknown[] }).roots.length, 2) // our own form
+  }
+  it.secrets.beforeRead = overtaken
+  it.publisher.beforeRead = overtaken
+  const bundles: number[] = []
+  it.publisher.beforeWrite = () => { bundles.push(it.published.roots.length) }
+  await slow.tick(never)
+  t.equal(it.published.roots.length, 2)
+  t.same(bundles.slice(1), [...bundles.slice(1)].sort((a, b) => a - b), 'the bundle only grows')
+})
+
+t.test('a root is published when it is, and not when somebody else was first', async t => {
+  const it = new World()
+  const seen: boolean[] = []
+  it.publisher.beforeWrite = () => {
+    seen.push(/publishedMs/.test(it.rootsJson()))
+    if (seen.length === 1) it.publisher.set('bundle', { 'bundle.pem': 'of somebody else' })
+  }
+  await it.keeper().tick(never)
+  t.same(seen, [false, false])
+  t.equal(it.published.roots.length, 1)
+})
+
+t.test('the sequence grows with a change even when the clock was once ahead', async t => {
+  const it = new World()
+  await it.keeper().tick(never)
+  const data = it.publisher.objects.get('bundle')?.data ?? {}
+  const far = (nowMs + 1000 * dayMs) / 1000
+  it.publisher.set('bundle', { ...data, 'bundle.json': (data['bundle.json'] ?? '').replace(/"spiffe_sequence":\d+/, `"spiffe_sequence":${far}`) })
+  await it.keeper().tick(never)
+  t.equal(it.published.sequence, far, 'the same roots, the same number')
+  await live(it.keeper(), it.clock, 90)
+  t.equal(it.published.roots.length, 2)
+  t.equal(it.published.sequence, far + 1)
 })
 
 t.test('two that never end to overtake each other say so', async t => {

@@ -126,6 +126,18 @@ t.test('a root whose key was lost is kept while it is needed, and a new one wait
   t.same(bundleOf(it.roots, it.nowMs), ['r2'])
 })
 
+t.test('a clock that was set back confuses nobody: the order of the roots counts', async t => {
+  const it = new Simulation()
+  it.settle()
+  it.roots = it.roots.map(root => ({ ...root, hasKey: false }))
+  it.settle()
+  it.roots = it.roots.map(root => root.id === 'r2' ? { ...root, notBeforeMs: startMs - dayMs } : root)
+  it.settle()
+  t.equal(it.events.at(-1)?.what, 'publish', 'the key of the one that is yet to sign is kept')
+  it.advance(dayMs, hourMs)
+  t.equal(it.signer?.rootId, 'r2')
+})
+
 t.test('given keys: published, kept while what they signed lives, dropped afterwards', async t => {
   const root = (id: string, facts: Partial<RootFacts> = {}): RootFacts => ({ id, notBeforeMs: startMs, notAfterMs: startMs + 100 * dayMs, hasKey: false, publishedMs: startMs, neededUntilMs: startMs + dayMs, ...facts })
   t.same(nextGivenStep([root('a', { publishedMs: undefined }), root('b')], ['a'], startMs), { kind: 'publish', roots: ['a', 'b'] })
