@@ -126,8 +126,7 @@ function keyOf (der: Buffer): KeyObject {
   } catch {
     throw new IssuerError('bad-key', 'the public key cannot be read')
   }
-  // Only the one encoding of a key is what the proof is over.
-  if (!isAllowedKey(key) || !spkiOf(key).equals(der)) throw new IssuerError('bad-key', 'the public key is not on P-256 or P-384, or not in its usual form')
+  if (!isAllowedKey(key)) throw new IssuerError('bad-key', 'the public key is not on P-256 or P-384')
   return key
 }
 
