@@ -17,10 +17,10 @@ RUN npm ci --no-audit --no-fund --loglevel=error
 COPY tsconfig.json README.md LICENSE ./
 COPY src ./src
 # --omit=dev afterwards, so that what is copied below is what runs. Debian's npm makes no link for an optional package.
-RUN ln -sf ../node-linux-*/bin/node node_modules/.bin/node \
+RUN ln -sf "../$(basename node_modules/node-linux-*)/bin/node" node_modules/.bin/node \
  && PATH=/build/node_modules/.bin:$PATH npm run prepack \
  && npm prune --omit=dev --no-audit --no-fund --loglevel=error \
- && ln -sf ../node-linux-*/bin/node node_modules/.bin/node
+ && ln -sf "../$(basename node_modules/node-linux-*)/bin/node" node_modules/.bin/node
 
 FROM ${BASE}
 ARG VERSION=0.1.0
