@@ -97,8 +97,8 @@ t.test('replicas that start at once agree, however they overtake each other', as
 t.test('a replica that is behind does not take back what another has published', async t => {
   const it = new World()
   const slow = it.keeper()
-  await live(slow, it.clock, 85)
-  const quick = it.keeper({}, new FakeClock(nowMs + 91 * dayMs)) // to whose clock a new root is due
+  await live(slow, it.clock, 86) // has a new signer today
+  const quick = it.keeper({}, new FakeClock(nowMs + 90.2 * dayMs)) // to whose clock a new root is due, and no new signer
   const west = new TestAuthority({ trustDomain: 'west.example', nowMs })
   it.federated.set('west.example', { roots: [west.root], sequence: 1, refreshHintMs: 60_000, skipped: [] })
   let reads = 0
