@@ -97,5 +97,5 @@ function keyOf ({ endpoint: { identity: { attributes: { namespace, name } } } }:
 function unknown (text: string, wanted: string, workloads: readonly ManifestWorkload[]): ToolError {
   const guess = nearest(wanted, workloads.map(keyOf))
   const help = guess === undefined ? 'an endpoint is namespace/name, namespace/label=value, an IP address or JSON' : `did you mean ${guess}?`
-  return new ToolError(`${text}: the manifests have no such workload; ${help}`, { code: 'workload-unknown' })
+  return new ToolError(`${text}: no such workload is known; ${help}`, { code: 'workload-unknown' })
 }

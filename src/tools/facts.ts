@@ -37,14 +37,25 @@ function endpointJson ({ spiffeId: { trustDomain, serviceAccount }, attributes }
   return { trustDomain, cluster, namespace, name, serviceAccount, labels, namespaceLabels, ports, images }
 }
 
+/** An agent tells an empty object until it runs. */
+export function isStarting (facts: unknown): boolean {
+  return isRecord(facts) && Object.keys(facts).length === 0
+}
+
 /** For the tools: the agent's own cluster and unsigned labels take the place of the context's. Throws ToolError `input-invalid`. */
 export function inventoryOfFacts (facts: unknown, context: ToolContext): Inventory {
   if (!isRecord(facts)) throw inputInvalid('the agent does not tell its facts: an object is expected')
   const home = { trustDomain: textOf(facts, 'trustDomain'), cluster: textOf(facts, 'cluster') }
   const workloads = listOf(facts, 'workloads').map((one, i) => readWorkload(one, i, home))
-  const objects = listOf(facts, 'manifests').map(one => isRecord(one) ? one['object'] : undefined)
+  const objects = manifestsOfFacts(facts).map(({ object }) => object)
   const unsignedLabels = listOf(facts, 'unsignedLabels').filter(key => typeof key === 'string')
   return { ...takeInventory(objects, { ...context, home, homeOnly: true, unsignedLabels }), workloads, namespaces: namespacesOf(workloads) }
+}
+
+/** The policy objects of an agent, with where it has them from. Throws ToolError `input-invalid`. */
+export function manifestsOfFacts (facts: unknown): PlacedObject[] {
+  if (!isRecord(facts)) throw inputInvalid('the agent does not tell its facts: an object is expected')
+  return listOf(facts, 'manifests').map(one => isRecord(one) ? { origin: typeof one['origin'] === 'string' ? one['origin'] : '', object: one['object'] } : { origin: '', object: undefined })
 }
 
 function readWorkload (value: unknown, i: number, home: ClusterName): ManifestWorkload {

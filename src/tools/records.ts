@@ -61,14 +61,14 @@ const verdicts = ['allowed', 'denied', 'undecided'] as const satisfies readonly 
 const directions = ['inbound', 'outbound'] as const
 
 export class Observations {
-  readonly #volatile: ReadonlySet<string>
+  readonly #unsigned: readonly string[]
   readonly #gathered = new Map<string, Gathered>()
   #records = 0
   #skipped = 0
 
   /** `unsignedLabels` are told by one end only, so they tell nobody apart. */
   constructor (unsignedLabels: readonly string[]) {
-    this.#volatile = new Set([...unsignedLabels, ...labelsOfOnePod])
+    this.#unsigned = unsignedLabels
   }
 
   /** How many records were read, and how many of them were of a pod's connections to itself. */
@@ -110,15 +110,21 @@ export class Observations {
     const spiffeId = parseSpiffeId(uri)
     if (spiffeId === undefined) throw inputInvalid(`${key}.spiffeId: a SPIFFE ID is expected`)
     const labels = labelsIn(end, key)
-    const stableLabels = Object.fromEntries(Object.entries(labels).filter(([label]) => !this.#volatile.has(label)))
-    return { kind: 'workload', spiffeId, cluster: textIn(end, 'cluster', key), name: textIn(end, 'name', key), labels, stableLabels }
+    return { kind: 'workload', spiffeId, cluster: textIn(end, 'cluster', key), name: textIn(end, 'name', key), labels, stableLabels: stableLabelsOf(labels, this.#unsigned) }
   }
+}
+
+/** Those that all pods of one controller have in common. */
+export function stableLabelsOf (labels: Labels, unsignedLabels: readonly string[]): Labels {
+  return Object.fromEntries(Object.entries(labels).filter(([label]) => !unsignedLabels.includes(label) && !labelsOfOnePod.includes(label)))
 }
 
 /** The same text for all pods that policies could not sensibly tell apart. */
 export function keyOf (end: ObservedEnd): string {
-  if (end.kind === 'external') return end.ip.text
-  const { spiffeId: { trustDomain, namespace, serviceAccount }, cluster, stableLabels } = end
+  return end.kind === 'external' ? end.ip.text : keyOfPod(end)
+}
+
+export function keyOfPod ({ spiffeId: { trustDomain, namespace, serviceAccount }, cluster, stableLabels }: Pick<ObservedWorkload, 'spiffeId' | 'cluster' | 'stableLabels'>): string {
   return `${trustDomain}/${cluster}/${namespace}/${serviceAccount}/${formatLabels(stableLabels)}`
 }
 

@@ -5,11 +5,13 @@
 
 import { formatRef, showRef } from '../policy/index.ts'
 import { isRecord } from './evaluate.ts'
+import { inventoryOfFacts, manifestsOfFacts } from './facts.ts'
 import { policyFindings } from './findings.ts'
 import { takeInventory } from './inventory.ts'
 import { counted, printable } from './table.ts'
 import type { PolicyRef } from '../policy/index.ts'
 import type { ToolContext } from './context.ts'
+import type { Inventory } from './inventory.ts'
 
 /** An object and where a person finds it. */
 export interface PlacedObject {
@@ -38,7 +40,20 @@ export interface Validation {
 
 /** `problems` are files that could not be read; each is an error of its own. */
 export function validateManifests (manifests: readonly PlacedObject[], problems: readonly string[], context: ToolContext): Validation {
-  const inventory = takeInventory(manifests.map(({ object }) => object), context)
+  return validationOf(takeInventory(manifests.map(({ object }) => object), context), manifests, problems)
+}
+
+/**
+ * The same of what an agent enforces. It knows the workloads of its own node only, so nothing is said of policies that
+ * select or match nobody. Throws ToolError `input-invalid` when these are no facts.
+ */
+export function validateFacts (facts: unknown, context: ToolContext): Validation {
+  const inventory = inventoryOfFacts(facts, context)
+  const told = validationOf({ ...inventory, workloads: [], namespaces: {} }, manifestsOfFacts(facts), [])
+  return { ...told, workloads: inventory.workloads.length }
+}
+
+function validationOf (inventory: Inventory, manifests: readonly PlacedObject[], problems: readonly string[]): Validation {
   const origins = originsOf(manifests)
   const place = (level: ValidationLine['level'], { kind, namespace, name, path, reason }: Omit<ValidationLine, 'level' | 'origin'>): ValidationLine => {
     return { level, origin: origins.get(keyOf({ kind, namespace, name })) ?? '', kind, namespace, name, path, reason }

@@ -88,8 +88,8 @@ for (const [what, source, destination, port, verdict] of [
 
 for (const [what, argv, message] of [
   ['two workloads of one name', ['shop/web', 'shop/db', '1'], 'shop/db is CronJob shop/db and StatefulSet shop/db: write CronJob:shop/db'],
-  ['no such workload', ['shop/webb', 'shop/web', '1'], 'shop/webb: the manifests have no such workload; did you mean shop/web?'],
-  ['nothing like it', ['x', 'shop/web', '1'], 'x: the manifests have no such workload; an endpoint is namespace/name, namespace/label=value, an IP address or JSON'],
+  ['no such workload', ['shop/webb', 'shop/web', '1'], 'shop/webb: no such workload is known; did you mean shop/web?'],
+  ['nothing like it', ['x', 'shop/web', '1'], 'x: no such workload is known; an endpoint is namespace/name, namespace/label=value, an IP address or JSON'],
   ['a wrong label', ['shop/=x', 'shop/web', '1'], 'endpoint shop/=x: labels are written namespace/key=value,key=value'],
   ['wrong JSON', ['{', 'shop/web', '1'], 'endpoint {: not JSON'],
   ['a JSON endpoint that is none', ['{"nam": 1}', 'shop/web', '1'], 'endpoint {"nam": 1}: nam: unknown field, not 1'],
@@ -133,7 +133,7 @@ t.test('an agent that is not there ends with 1, one that says something else wit
   t.equal(await gone.run('explain', '-a', 'http://127.0.0.1:1', 'a', 'b', '1'), 1)
   t.equal(await gone.run('explain', '-a', 'file:///etc/passwd', 'a', 'b', '1'), 1)
   t.match(gone.said.err, /a URL such as http:\/\/127\.0\.0\.1:9901 is expected/)
-  for (const answer of [[], {}, { ...facts, workloads: [{ external: '10.0.0.1' }] }, { ...facts, workloads: [5] }, { ...facts, manifests: 5 }]) {
+  for (const answer of [[], { ...facts, workloads: [{ external: '10.0.0.1' }] }, { ...facts, workloads: [5] }, { ...facts, manifests: 5 }]) {
     const { said, run } = toolWorld({ agent: () => answer })
     t.equal(await run('explain', '-a', 'http://127.0.0.1:9901', 'shop/web-0', 'shop/db-0', '1'), 2)
     t.match(said.err, /^liburna: the agent/)

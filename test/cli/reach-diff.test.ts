@@ -96,7 +96,7 @@ t.test('what cannot be read ends with 2; an invalid policy is told and keeps its
   t.equal(await run('reach', '-m', folder.at('none'), 'shop/db'), 2)
   t.match(said.err, /none: cannot be read: ENOENT/)
   t.equal(await run('reach', '-m', folder.at('old'), 'shop/bd'), 2)
-  t.match(said.err, /shop\/bd: the manifests have no such workload; did you mean shop\/db\?/)
+  t.match(said.err, /shop\/bd: no such workload is known; did you mean shop\/db\?/)
   folder.write('new/db.yaml', dbFrom('web').replace('sql', '70000'))
   t.equal(await run('diff', folder.at('old'), folder.at('new')), 0)
   t.equal(said.err, 'warning: NetworkPolicy shop/db is invalid: spec.ingress[0].ports[0].port: 1 to 65535 is expected, not 70000\n')

@@ -2,18 +2,17 @@
 
 import { explainFlow, explanationText, parsePort, resolveEndpoint } from '../../tools/index.ts'
 import { exitCodes } from '../exit-code.ts'
-import { agentInventory } from './agent.ts'
-import { inventoryOf } from './manifests.ts'
+import { agentHelp } from './agent.ts'
 import { addContextOptions, contextOf, outputOption } from './options.ts'
+import { addSourceOptions, inventoryFrom } from './source.ts'
 import type { Command } from 'commander'
 import type { Inventory } from '../../tools/index.ts'
 import type { ExitCode } from '../exit-code.ts'
 import type { ContextOptions } from './options.ts'
 import type { ToolParts } from './parts.ts'
+import type { SourceOptions } from './source.ts'
 
-interface ExplainOptions extends ContextOptions {
-  readonly manifests?: string
-  readonly agent?: string
+interface ExplainOptions extends ContextOptions, SourceOptions {
   readonly output: 'table' | 'json'
 }
 
@@ -34,28 +33,21 @@ Examples:
   $ liburna explain --manifests ./manifests shop/web shop/db 5432
   $ liburna explain --agent http://127.0.0.1:9901 shop/web-0 203.0.113.7 443
 
-The agent knows the workloads of its own node; others are given by their labels.
+${agentHelp}
+Workloads of other nodes are given by their labels.
 
 Exit codes: 0 explained, whatever the verdict; 1 the agent cannot be asked; 2 a manifest cannot be read, or an endpoint is not known.`
 
 export function addExplain (root: Command, parts: ToolParts, end: (code: ExitCode) => void): void {
-  addContextOptions(root.command('explain <source> <destination> <port>')
-    .description('walk one flow through tiers and rules, with the reason at each')
-    .option('-m, --manifests <folder>', 'folder (or file) of manifests')
-    .option('-a, --agent <url>', 'admin server of a running agent, instead of a folder')
+  addContextOptions(addSourceOptions(root.command('explain <source> <destination> <port>')
+    .description('walk one flow through tiers and rules, with the reason at each'))
     .addOption(outputOption('table', 'json')))
     .addHelpText('after', help)
     .action(async (source: string, destination: string, port: string, options: ExplainOptions, command: Command) => {
-      if ((options.manifests === undefined) === (options.agent === undefined)) command.error('error: one of --manifests and --agent is needed')
-      const inventory = await inventoryFor(options, parts)
+      const inventory = await inventoryFrom(options, contextOf(options, parts), parts, command)
       await explain(source, destination, port, options.output, inventory, parts)
       end(exitCodes.ok)
     })
-}
-
-async function inventoryFor (options: ExplainOptions, parts: ToolParts): Promise<Inventory> {
-  const context = contextOf(options, parts)
-  return options.agent === undefined ? inventoryOf(options.manifests ?? '', context, parts) : agentInventory(options.agent, context, parts)
 }
 
 async function explain (from: string, to: string, port: string, output: ExplainOptions['output'], inventory: Inventory, parts: ToolParts): Promise<void> {

@@ -1,7 +1,5 @@
 /** Asks an agent's admin server, within bounds of time and size. */
 
-import { messageOf } from '../../lib/error.ts'
-
 /** What keeps an agent from being asked. */
 export class AgentError extends Error {
   override readonly name = 'AgentError'
@@ -18,7 +16,7 @@ export async function fetchJson (url: string): Promise<unknown> {
     if (response.status !== 200 || response.body === null) throw new Error(`answers ${response.status}`)
     return JSON.parse(await bounded(response.body)) as unknown
   } catch (error) {
-    throw new AgentError(`${url}: ${messageOf(error)}`, { cause: error })
+    throw new AgentError(`${url}: cannot be asked`, { cause: error })
   }
 }
 

@@ -78,7 +78,7 @@ function partiesOf (wanted: readonly Observation[], inventory: Inventory): Known
   const took = [...roles].map(([key, end]): KnownParty => {
     return { key, party: { name: describeEnd(end, inventory.context.home), namespace: end.spiffeId.namespace, endpoint: endpointOf(end, inventory), ports: [], several: true } }
   })
-  const observed = observedWorkloads(endsOf(wanted), inventory.workloads)
+  const observed = observedWorkloads(endsOf(wanted), inventory)
   const silent = workloadParties(inventory.workloads.filter(workload => !observed.has(workload)))
   const outside = outsideParties(outsideOf(inventory.policies))
   return [...took, ...silent.map(party => ({ party, key: '' })), ...outside.map(party => ({ party, key: addressOf(party) }))]

@@ -42,7 +42,7 @@ export function suggest (observations: readonly Observation[], manifests: Invent
   const wanted = observations.filter(({ counts }) => includeDenied || counts.allowed > 0)
   const own = home ?? homeOf(wanted) ?? manifests.context.home
   const known = rehomed(manifests, own)
-  const groups = groupRoles(wanted, silentRoles(known, observedWorkloads(endsOf(wanted), known.workloads)))
+  const groups = groupRoles(wanted, silentRoles(known, observedWorkloads(endsOf(wanted), known)))
   const suggested = suggestedFor(groups, wanted, { home: own, directions, allowDns })
   const policies = suggested.map(({ manifest }) => manifest)
   const evidence = suggested.flatMap(policy => policy.evidence)
