@@ -40,6 +40,8 @@ export interface GivenSettings {
   readonly node?: string
   /** `kubernetes.server` */
   readonly apiServer?: string
+  /** `issuer.url` */
+  readonly issuer?: string
 }
 
 /** All settings, frozen. Paths are absolute, times are in ms. */
@@ -127,9 +129,16 @@ export function followConfig (config: Config, log: Log): () => DirectorySettings
   }
 }
 
-function withGiven (written: object, { node, apiServer }: GivenSettings): unknown {
-  const kubernetes = 'kubernetes' in written && typeof written.kubernetes === 'object' ? written.kubernetes : {}
-  return { ...written, ...node !== undefined && { node }, ...apiServer !== undefined && { kubernetes: { ...kubernetes, server: apiServer } } }
+function withGiven (written: object, { node, apiServer, issuer }: GivenSettings): object {
+  const under = (key: string, inner: object): object => {
+    const former: unknown = Reflect.get(written, key)
+    return { [key]: typeof former === 'object' && former !== null ? { ...former, ...inner } : inner }
+  }
+  return {
+    ...written, ...node !== undefined && { node },
+    ...apiServer !== undefined && under('kubernetes', { server: apiServer }),
+    ...issuer !== undefined && under('issuer', { url: issuer }),
+  }
 }
 
 function differences (a: Config, b: Config): string[] {

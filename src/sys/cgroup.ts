@@ -5,8 +5,9 @@
  * Hybrid machines mount v2 beside v1 (`/sys/fs/cgroup/unified`), so the mount is looked up, not assumed.
  */
 
-import { mkdirSync, openSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import { accessSync, constants, mkdirSync, openSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { codeOf } from '../lib/error.ts'
 import { Fd } from './fd.ts'
 
 const namePattern = /^liburna-(\d+)-(\d+)$/
@@ -34,10 +35,11 @@ export function findCgroup (mountinfo: string, cgroup: string): CgroupPlace | un
   return undefined
 }
 
-/** A cgroup of this process alone. While it is open the process is inside. */
+/** A cgroup of this process, and of nobody who is not of it. While it is open the process is inside. */
 export class AgentCgroup implements Disposable {
   readonly folder: string
   readonly fd: Fd
+  /** Where it was before; the same folder when it could not make one. */
   readonly #before: string
 
   private constructor (folder: string, before: string) {
@@ -48,11 +50,18 @@ export class AgentCgroup implements Disposable {
 
   /**
    * Makes a cgroup under the present one and moves this process (all threads) into it. Removes those that dead
-   * agents left there. Throws what `fs` throws: EROFS and EACCES where the container may not, or `undefined` cgroup.
+   * agents left there. In a container whose cgroups are read-only it stays where it is, if it
+   * is alone there. Throws what `fs` throws otherwise, or that there is no cgroup to be had.
    */
   static enter (): AgentCgroup {
     const place = findCgroup(readFileSync('/proc/self/mountinfo', 'utf8'), readFileSync('/proc/self/cgroup', 'utf8'))
     if (place === undefined) throw new Error('no cgroup v2 hierarchy is mounted where this process can reach its own group')
+    if (isReadOnly(place.folder)) {
+      // Processes of other namespaces are told as 0.
+      const inside = readFileSync(join(place.folder, 'cgroup.procs'), 'utf8').trim()
+      if (inside !== String(process.pid)) throw new Error('cgroups are read-only, and this process is not alone in its own')
+      return new AgentCgroup(place.folder, place.folder)
+    }
     removeStale(place.folder)
     const folder = join(place.folder, `liburna-${process.pid}-${startTimeOf(process.pid) ?? '0'}`)
     mkdirSync(folder, { recursive: true })
@@ -64,11 +73,21 @@ export class AgentCgroup implements Disposable {
   close (): void {
     if (!this.fd.isOpen) return
     this.fd.close()
+    if (this.folder === this.#before) return
     moveInto(this.#before)
     removeIfEmpty(this.folder)
   }
 
   [Symbol.dispose] (): void { this.close() }
+}
+
+function isReadOnly (folder: string): boolean {
+  try {
+    accessSync(folder, constants.W_OK)
+    return false
+  } catch (error) {
+    return codeOf(error) === 'EROFS'
+  }
 }
 
 /** When the process started, in clock ticks since boot (proc_pid_stat(5), field 22): tells a reused pid. */

@@ -7,7 +7,8 @@
  * `fs` or `dns` call (libuv starts its pool on first use).
  */
 
-import { fstatSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, fstatSync, readFileSync, writeFileSync } from 'node:fs'
+import { codeOf } from '../lib/error.ts'
 import { call, libc } from './libc.ts'
 import { Fd } from './fd.ts'
 
@@ -16,6 +17,9 @@ const CLONE_NEWNET = 0x40000000
 /** fcntl.h; read only is 0. */
 const O_CLOEXEC = 0o2000000
 const ownNetns = '/proc/thread-self/ns/net'
+
+/** Where a DaemonSet mounts the node's /proc/sys/net. */
+const hostSysctls = '/host/proc/sys/net'
 
 const home = openPath(ownNetns)
 
@@ -83,9 +87,19 @@ export class Netns implements Disposable {
     })
   }
 
-  /** Writes /proc/sys/net/`name` of the namespace. Throws what `fs` throws. */
+  /**
+   * Writes /proc/sys/net/`name` of the namespace. Throws what `fs` throws. In a container /proc/sys is read-only; the same
+   * files can be mounted once more at /host/proc/sys/net, and belong to the namespace of who opens them there, too.
+   */
   writeSysctl (name: string, value: string): void {
-    this.run(() => { writeFileSync(`/proc/sys/net/${name}`, value) })
+    this.run(() => {
+      try {
+        writeFileSync(`/proc/sys/net/${name}`, value)
+      } catch (error) {
+        if (codeOf(error) !== 'EROFS' || !existsSync(hostSysctls)) throw error
+        writeFileSync(`${hostSysctls}/${name}`, value)
+      }
+    })
   }
 
   close (): void { this.#fd.close() }
