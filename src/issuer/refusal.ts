@@ -2,14 +2,14 @@
 
 interface RefusalRow {
   readonly status: number
-  /** `error` is a fault of ours, `warn` something that an honest agent does not do, `info` what happens in an honest race. */
-  readonly level: 'info' | 'warn' | 'error'
+  /** `error` is a fault of ours, `warn` something that an honest agent does not do, `info` what happens in an honest race, `debug` what anybody can do. */
+  readonly level: 'debug' | 'info' | 'warn' | 'error'
   readonly text: string
 }
 
 export const refusals = {
-  'no-such-path': { status: 404, level: 'info', text: 'there is nothing at this path' },
-  'wrong-method': { status: 405, level: 'info', text: 'this path wants another method' },
+  'no-such-path': { status: 404, level: 'debug', text: 'there is nothing at this path' },
+  'wrong-method': { status: 405, level: 'debug', text: 'this path wants another method' },
   'no-token': { status: 401, level: 'warn', text: 'no bearer token' },
   'bad-token': { status: 401, level: 'warn', text: 'the bearer token is not of the form of one' },
   'wrong-audience': { status: 401, level: 'warn', text: 'the token is for another audience' },

@@ -162,6 +162,15 @@ t.test('replicas that start at once on empty Secrets agree', async t => {
   t.equal(pem.match(/BEGIN CERTIFICATE/g)?.length, 1)
 })
 
+t.test('what somebody has written into the bundle is taken out again', async t => {
+  await cluster.kubectl(['patch', 'configmap', 'liburna-bundle', '--namespace', namespace, '--type', 'merge', '--patch', '{"data":{"bundle.pem":"nonsense","more":"x"}}'])
+  const replica = await startIssuer(config, { version: 'test', log: memoryLog() })
+  await replica.stop()
+  const { data } = await cluster.get(['configmap', 'liburna-bundle', '--namespace', namespace]) as { data: Record<string, string> } // a ConfigMap
+  t.same(Object.keys(data).sort(), ['bundle.json', 'bundle.pem'])
+  t.match(data['bundle.pem'], /^-----BEGIN CERTIFICATE-----/)
+})
+
 t.test('the service account may do what its manifest says, and nothing more', async t => {
   const listOf = async (account: string): Promise<string[]> => {
     const list = await cluster.kubectl(['auth', 'can-i', '--list', '--as', `system:serviceaccount:${account}`, '--namespace', namespace])
