@@ -2,7 +2,10 @@
 
 import { readFileSync } from 'node:fs'
 import t from 'tap'
+import { parseAllDocuments } from 'yaml'
+import { factsOf } from '../../src/tools/index.ts'
 import { TestFolder } from '../fixtures/folder.ts'
+import { pod } from '../policy/world.ts'
 import { record } from '../tools/flow-records.ts'
 import { toolWorld } from './tool-world.ts'
 
@@ -22,17 +25,23 @@ function sessions (): { command: string, output: string }[] {
 
 const files = new Map(blocks('yaml').map(text => [/^# (\S+)\n/.exec(text)?.[1] ?? '', text]))
 const flows = [record({ labels: { app: 'web' } }, { labels: { app: 'db' } }, 5432, { flow: 'a' }), record({ labels: { app: 'web' } }, { labels: { app: 'db' } }, 5432, { flow: 'b' })]
+/** An agent with the policies of `shop` and a pod of each of its workloads. */
+const facts = factsOf({
+  home: { trustDomain: 'east.example', cluster: 'east' }, unsignedLabels: [],
+  identities: [pod({ name: 'db-0', labels: { app: 'db' }, ports: [{ name: 'sql', port: 5432, protocol: 'TCP' }] }), pod({ name: 'web-0', labels: { app: 'web' }, ports: [{ name: 'http', port: 8080, protocol: 'TCP' }] })],
+  manifests: parseAllDocuments(files.get('shop/all.yaml') ?? '').slice(3).map(document => ({ origin: 'shop/all.yaml', object: document.toJSON() as unknown })),
+})
 const names = ['shop', 'next', 'flows.jsonl']
 
 t.test('what the README shows is what the commands say', async t => {
   using folder = new TestFolder()
   for (const [name, text] of files) folder.write(name, text)
   folder.write('flows.jsonl', flows.map(flow => `${JSON.stringify(flow)}\n`).join(''))
-  t.equal(sessions().length, 6)
+  t.equal(sessions().length, 8)
   for (const { command, output } of sessions()) {
     const [program, ...argv] = command.split(' ')
     t.equal(program, 'liburna')
-    const { said, run } = toolWorld()
+    const { said, run } = toolWorld({ agent: url => { t.equal(url, 'http://127.0.0.1:9901/facts'); return facts } })
     await run(...argv.map(word => names.includes(word) ? folder.at(word) : word))
     t.equal(said.out.replaceAll(`${folder.path}/`, ''), output, command)
     t.equal(said.err, '', command)
