@@ -1,5 +1,6 @@
 /** The parts of an agent, each opened as the settings say and ended with the agent. */
 
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { startDiscovery } from './capture/index.ts'
 import { Directory, reportFailures } from './cluster/index.ts'
@@ -8,6 +9,7 @@ import { FileTrust, openAuthority, rootFileName } from './identity/index.ts'
 import { RemoteIssuer } from './issuer/index.ts'
 import { declaredPeering, KubernetesNode, optionPeering } from './node/index.ts'
 import { createLog, FileSink, FlowRecorder, Metrics, Readiness } from './observe/index.ts'
+import { NativeTransport, StreamTransport, whyNotNative } from './relay/index.ts'
 import type { AdminView } from './admin/index.ts'
 import type { ClusterSource } from './cluster/index.ts'
 import type { Config, IssuerConfig } from './config.ts'
@@ -15,6 +17,7 @@ import type { Issuer, TrustSource } from './identity/index.ts'
 import type { Clock, Timer } from './lib/clock.ts'
 import type { Peering } from './node/index.ts'
 import type { Log } from './observe/index.ts'
+import type { Transport } from './relay/index.ts'
 
 /** What cannot be had for the settings as they are. */
 export class StartError extends Error {
@@ -132,4 +135,15 @@ export function openPeering ({ discovery }: Config, { started }: Opening): Peeri
   }
   started.defer(() => { running.stop() })
   return optionPeering
+}
+
+/** What moves the bytes: relay threads where they can be had, unless the settings say otherwise. */
+export function openTransport ({ relay }: Config, log: Log, { started }: Opening): Transport {
+  const why = relay.kind === 'streams' ? 'the settings say so' : whyNotNative()
+  if (why !== undefined && relay.kind === 'native') throw new StartError(`relay threads are not to be had: ${why}; set "relay.kind: streams"`)
+  const threads = relay.threads === 0 ? availableParallelism() : relay.threads
+  const transport = why === undefined ? new NativeTransport({ threads }) : new StreamTransport()
+  started.defer(() => transport.close())
+  log.info('bytes are moved', { by: transport.kind, ...why === undefined ? { threads } : { why } })
+  return transport
 }

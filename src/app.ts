@@ -6,7 +6,7 @@
  */
 
 import { startAdmin } from './admin/index.ts'
-import { openCredence, openFacts, openObservation, openPeering, startingView } from './app-parts.ts'
+import { openCredence, openFacts, openObservation, openPeering, openTransport, startingView } from './app-parts.ts'
 import { Capture } from './capture/index.ts'
 import { systemClock } from './lib/clock.ts'
 import { Enforcer, Policies } from './node/index.ts'
@@ -60,8 +60,10 @@ export async function startAgent (config: Config, { version, clock = systemClock
   const excludedLabels = config.attributes.excludedLabels
   const policies = new Policies(source.manifests(), { unsignedLabels: excludedLabels, sameness: config.sameness, home: config, ownNodeMayEnter: kubernetes !== undefined && config.kubernetes?.ownNode !== 'never' }, observation)
   const registry = new Registry(() => policies.current(), clock, { graceMs: config.certificates.endConnections ? 0 : Infinity })
+  const peering = openPeering(config, opening)
+  const transport = openTransport(config, log, opening)
   const node: NodeParts = {
-    recorder, registry, clock, metrics,
+    recorder, registry, transport, clock, metrics,
     policies: () => policies.current(),
     timeouts: { connectMs: config.connect.timeoutMs, handshakeMs: config.handshake.timeoutMs },
   }
@@ -69,7 +71,7 @@ export async function startAgent (config: Config, { version, clock = systemClock
     groups: config.handshake.groups, connections: config.limits.connectionsPerPod, handshakes: config.limits.handshakesPerPod,
     rotation: { ttlMs: config.certificates.ttlMs, excludedLabels },
   }, {
-    node, policies, source, capture: new Capture(), peering: openPeering(config, opening),
+    node, policies, source, capture: new Capture(), peering,
     ...kubernetes !== undefined && { ownNode: kubernetes.ownNode },
     identity: { issuer, trust, clock }, log, metrics, readiness,
   })
@@ -87,7 +89,7 @@ export async function startAgent (config: Config, { version, clock = systemClock
   const running = started.move()
   return {
     adminAddress: admin.address,
-    failed: faults.tooMany,
+    failed: Promise.race([faults.tooMany, transport.failed]),
     reopenFiles: () => { observation.recordSink.reopen() },
     async stop () {
       enforcer.refuseNew()

@@ -69,6 +69,7 @@ export interface Config {
   readonly certificates: { readonly ttlMs: number, readonly backdateMs: number, readonly endConnections: boolean }
   readonly handshake: { readonly timeoutMs: number, readonly groups: string }
   readonly connect: { readonly timeoutMs: number }
+  readonly relay: { readonly kind: 'auto' | 'native' | 'streams', readonly threads: number }
   readonly limits: { readonly connectionsPerPod: number, readonly handshakesPerPod: number }
   readonly shutdown: { readonly timeoutMs: number }
   readonly log: { readonly level: LogLevel }
@@ -209,6 +210,7 @@ function toConfig (values: Values<typeof rows>, file: string): Omit<Config, 'giv
     certificates: { ttlMs: values['certificates.ttl'], backdateMs: values['certificates.backdate'], endConnections: values['certificates.endConnections'] },
     handshake: { timeoutMs: values['handshake.timeout'], groups: values['handshake.groups'] },
     connect: { timeoutMs: values['connect.timeout'] },
+    relay: { kind: values['relay.kind'], threads: values['relay.threads'] },
     limits: { connectionsPerPod: values['limits.connectionsPerPod'], handshakesPerPod: values['limits.handshakesPerPod'] },
     shutdown: { timeoutMs: values['shutdown.timeout'] },
     log: { level: values['log.level'] },

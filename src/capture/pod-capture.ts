@@ -1,16 +1,14 @@
 /** One captured workload: its listeners, its dials, and how it is let go. */
 
 import { codeOf } from '../lib/error.ts'
-import { sameIp, socketAddress } from '../model/address.ts'
+import { sameIp } from '../model/address.ts'
 import { localAddressOf, openDialer } from '../sys/index.ts'
 import { removeCapture, applyCapture } from './apply.ts'
-import { connect } from './dial.ts'
 import { CaptureError } from './error.ts'
 import { portsContain } from './exclusions.ts'
 import { marks } from './marks.ts'
 import { choosePort } from './port-choice.ts'
 import { PortsInUse } from './ports-in-use.ts'
-import type { Socket } from 'node:net'
 import type { IpAddress, IpFamily, OriginalDestination, SocketAddress } from '../model/address.ts'
 import type { Fd, Netns } from '../sys/index.ts'
 import type { Exclusions } from './exclusions.ts'
@@ -23,10 +21,11 @@ export interface Listeners {
   readonly outbound: readonly Fd[]
 }
 
-export interface DialOptions {
-  /** Ends the try; the promise rejects with its reason. */
-  readonly signal?: AbortSignal
-}
+/**
+ * Connects a dialer, which it takes over in any case. Rejects with an error whose `code` is an errno; `EADDRNOTAVAIL`
+ * and `EADDRINUSE` make us try another port.
+ */
+export type Connect<T> = (dialer: Fd, to: SocketAddress) => Promise<T>
 
 /** What `Capture` has made ready for a workload. */
 export interface PodCaptureParts {
@@ -64,37 +63,47 @@ export class PodCapture {
    * Where a captured connection was going, from the local address of the accepted socket. `undefined` for one that
    * was addressed to a listener of ours itself: it was never captured, refuse it.
    */
-  originalDestination (accepted: Socket): OriginalDestination | undefined {
-    const { localAddress, localPort } = accepted
-    if (localAddress === undefined || localPort === undefined) return undefined
-    const local = socketAddress(localAddress, localPort)
+  originalDestination ({ local }: { readonly local: SocketAddress }): OriginalDestination | undefined {
     return this.#own.some(own => own.port === local.port && sameIp(own.ip, local.ip)) ? undefined : local
   }
 
   /**
-   * Dials the wire in the workload's name: from `source`, its own address, and a port of ours. Resolves with a paused
-   * socket; rejects with Node's errors. The SYN says that an agent speaks, where discovery runs.
+   * Holds the port of a client whose inbound connection is served, until the returned function is called: no dial in
+   * a client's name takes it meanwhile.
    */
-  async dialOut (source: IpAddress, to: SocketAddress, { signal }: DialOptions = {}): Promise<Socket> {
-    const bind = { ip: source, transparent: true, portRange: wirePorts }
-    return connect(this.#open(source.family, marks.wire, bind), to, signal)
+  serving (client: SocketAddress, to: SocketAddress): () => void {
+    return this.#inUse.enter(client, to)
   }
 
   /**
-   * Dials the application from the client's address, with a port of ours: one that no client of that address uses
-   * towards `to` in a connection that is served now. Resolves with a paused socket; rejects with Node's errors, or
-   * `no-free-port`.
+   * Dials the wire in the workload's name: from `source`, its own address, and a port of ours. Rejects with what
+   * `connect` rejects with. The SYN says that an agent speaks, where discovery runs.
    */
-  async dialPod (client: SocketAddress, to: SocketAddress, { signal }: DialOptions = {}): Promise<Socket> {
-    const leave = this.#inUse.enter(client, to)
-    try {
-      const socket = await this.#dialFromAnyPort(client, to, signal)
-      socket.once('close', leave)
-      return socket
-    } catch (error) {
-      leave()
-      throw error
+  async dialOut<T> (source: IpAddress, to: SocketAddress, connect: Connect<T>): Promise<T> {
+    const bind = { ip: source, transparent: true, portRange: wirePorts }
+    return await connect(this.#open(source.family, marks.wire, bind), to)
+  }
+
+  /**
+   * Dials the application from the client's address, with a port of ours: neither the client's, nor one that another
+   * client of that address uses towards `to` in a connection that is served now (`serving`). Rejects with what
+   * `connect` rejects with, or `no-free-port`.
+   */
+  async dialPod<T> (client: SocketAddress, to: SocketAddress, connect: Connect<T>): Promise<T> {
+    const tried = new Set([client.port])
+    const taken = (port: number): boolean =>
+      tried.has(port) || this.#inUse.has(client.ip, port, to) || portsContain(this.#exclude.outboundPorts, port)
+    for (let i = 0; i < mostPorts; i++) {
+      const port = choosePort(taken, Math.random())
+      if (port === undefined) break
+      tried.add(port)
+      try {
+        return await connect(this.#open(client.ip.family, marks.pod, { ip: client.ip, port, transparent: true }), to)
+      } catch (error) {
+        if (!portIsTaken(error)) throw error
+      }
     }
+    throw new CaptureError('no-free-port', `no port of ${client.ip.text} is free for another connection to port ${to.port}`)
   }
 
   /** Changes what is excluded; connections that are there keep what they have. Throws `CaptureError`. */
@@ -121,23 +130,6 @@ export class PodCapture {
   /** Closes our descriptors and keeps the rules: from now on new connections are held, in and out (the guard). */
   release (): void {
     if (!this.#ended) this.#end()
-  }
-
-  async #dialFromAnyPort (client: SocketAddress, to: SocketAddress, signal: AbortSignal | undefined): Promise<Socket> {
-    const tried = new Set<number>()
-    const taken = (port: number): boolean =>
-      tried.has(port) || this.#inUse.has(client.ip, port, to) || portsContain(this.#exclude.outboundPorts, port)
-    for (let i = 0; i < mostPorts; i++) {
-      const port = choosePort(taken, Math.random())
-      if (port === undefined) break
-      tried.add(port)
-      try {
-        return await connect(this.#open(client.ip.family, marks.pod, { ip: client.ip, port, transparent: true }), to, signal)
-      } catch (error) {
-        if (!portIsTaken(error)) throw error
-      }
-    }
-    throw new CaptureError('no-free-port', `no port of ${client.ip.text} is free for another connection to port ${to.port}`)
   }
 
   #ports (): { readonly inbound: readonly SocketAddress[], readonly outbound: readonly SocketAddress[] } {

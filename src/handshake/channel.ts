@@ -5,14 +5,15 @@
  * paused in between, so a peer cannot make us hold more than one chunk. After it, the channel pushes.
  */
 
-import { HandshakeError } from './error.ts'
-import { FrameParser, FrameType, encodeHeader, maxDataBytes } from './frames.ts'
+import {
+  FrameParser, FrameType, HandshakeError, decodeCertificate, decodeEnd, decodeReset, decodeVerdict, encodeEnd, encodeHeader, encodeReset, maxDataBytes,
+} from '../frames/index.ts'
 import { Outbox } from '../lib/outbox.ts'
 import { readShared } from '../lib/shared-reads.ts'
-import { decodeCertificate, decodeEnd, decodeReset, decodeVerdict, encodeEnd, encodeReset } from './messages.ts'
+import { expectFrame } from './control.ts'
 import type { Duplex } from 'node:stream'
-import type { ControlType, Frame } from './frames.ts'
-import type { ResetReason, VerdictMessage } from './messages.ts'
+import type { ControlType, Frame, ResetReason, VerdictMessage } from '../frames/index.ts'
+import type { ControlChannel } from './control.ts'
 
 /** What a forwarding channel tells. `onReset` and `onBroken` are heard at most once, together, and nothing after them. */
 export interface ChannelSink {
@@ -33,7 +34,7 @@ export interface ChannelSink {
 
 interface Waiter { readonly resolve: (frame: Frame) => void, readonly reject: (error: Error) => void }
 
-export class FrameChannel {
+export class FrameChannel implements ControlChannel {
   readonly #stream: Duplex
   readonly #parser = new FrameParser()
   readonly #outbox: Outbox
@@ -59,18 +60,7 @@ export class FrameChannel {
 
   /** The payload of the next frame, which must be of type `type`; anything else is a protocol error. */
   async next (type: ControlType): Promise<Uint8Array> {
-    const frame = this.#queue.shift() ?? await this.#wait()
-    if (frame.type === FrameType.reset) {
-      const { reason, detail } = decodeReset(frame.payload)
-      throw new HandshakeError('handshake-failed', `peer-reset ${reason} ${detail}`.trim())
-    }
-    // A peer that does not trust us denies at once, in place of its greeting.
-    if (frame.type === FrameType.verdict && type === FrameType.greeting) {
-      const { accepted, reason } = decodeVerdict(frame.payload)
-      if (!accepted) throw new HandshakeError('refused-by-peer', reason)
-    }
-    if (frame.type !== type) throw new HandshakeError('protocol-error', `frame of type ${frame.type} where ${type} is due`)
-    return frame.payload
+    return expectFrame(this.#queue.shift() ?? await this.#wait(), type)
   }
 
   /** Sends a whole control frame. */

@@ -1,8 +1,11 @@
 /** Proves both ends of a connection between two agents, and carries what they say to each other. Knows no policy. */
 
-export { HandshakeError } from './error.ts'
-export { secureInbound, secureOutbound, Session } from './session.ts'
-export type { HandshakeErrorCode } from './error.ts'
-export type { HandshakeParts, ProvenPeer } from './session.ts'
-export type { ResetReason, VerdictMessage } from './messages.ts'
+export { FrameChannel } from './channel.ts'
+export { HandshakeError } from '../frames/index.ts'
+export { Session, ownSvid } from './session.ts'
+export { expectFrame } from './control.ts'
+export { secureInbound, secureOutbound } from './streams.ts'
+export type { ControlChannel } from './control.ts'
+export type { HandshakeErrorCode, ResetReason, VerdictMessage } from '../frames/index.ts'
+export type { HandshakeParts, ProvenPeer, Secured } from './session.ts'
 export type { TlsOptions } from './tls.ts'

@@ -11,22 +11,17 @@
  *        |  <------------- data … -------------- |
  */
 
-import { HandshakeError } from './error.ts'
-import { FrameChannel } from './channel.ts'
-import { FrameType } from './frames.ts'
-import { decodeGreeting, decodeVerdict, encodeCertificate, encodeGreeting, encodeVerdict, flowIdBytes } from './messages.ts'
-import { acceptTls, connectTls, peerChain } from './tls.ts'
+import { FrameType, decodeGreeting, decodeVerdict, encodeCertificate, encodeGreeting, encodeReset, encodeVerdict, HandshakeError } from '../frames/index.ts'
 import { verifyChain } from '../identity/index.ts'
 import { Emitter } from '../lib/emitter.ts'
 import { messageOf } from '../lib/error.ts'
 import { sameSpiffeId } from '../model/spiffe-id.ts'
-import type { Socket } from 'node:net'
-import type { TLSSocket } from 'node:tls'
+import type { ResetReason, Role, VerdictMessage } from '../frames/index.ts'
 import type { Svid, SvidSource, TrustSource } from '../identity/index.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { SocketAddress } from '../model/address.ts'
 import type { Identity } from '../model/workload.ts'
-import type { Role, VerdictMessage } from './messages.ts'
+import type { ControlChannel } from './control.ts'
 import type { TlsOptions } from './tls.ts'
 
 /** What a handshake needs. `svids` can vouch for one pod only: the one whose connection it is. */
@@ -44,53 +39,66 @@ export interface ProvenPeer {
   readonly chain: readonly Uint8Array[]
 }
 
-/** Label of the TLS exporter (RFC 8446, 7.5) that names a flow. */
-const flowExporterLabel = 'EXPORTER-liburna-flow'
-
-/** What a session is made of, once the peer is proven. */
-interface Established {
+/** A connection under TLS, before anybody has looked at what the peer has shown. */
+export interface Secured<C extends ControlChannel> {
   readonly role: Role
-  readonly socket: Socket
-  readonly stream: TLSSocket
-  readonly channel: FrameChannel
-  readonly peer: ProvenPeer
-  readonly parts: HandshakeParts
+  /** From the TLS exporter, so both ends have the same. */
+  readonly flowId: Uint8Array
+  /** The certificates that the peer has shown, leaf first, DER; empty when it showed none. */
+  readonly chain: readonly Uint8Array[]
+  readonly channel: C
+  /** Ends the connection after everything was said; resolves when it is gone. */
+  hangUp (): Promise<void>
+  /** Ends it at once, without a word. */
+  cut (): void
 }
 
-export class Session {
-  readonly channel: FrameChannel
+/** Made by `prove` only, so that nobody has a session with a peer that was not proven. */
+export class Session<C extends ControlChannel = ControlChannel> implements Disposable {
+  readonly channel: C
   /** The peer has shown a newer certificate: `peer` has changed. */
   readonly renewed = new Emitter<ProvenPeer>()
-  readonly #role: Role
-  readonly #flowId: Uint8Array
-  readonly #stream: TLSSocket
-  readonly #socket: Socket
+  readonly #secured: Secured<C>
   readonly #parts: HandshakeParts
   #peer: ProvenPeer
+  #isEnding = false
 
-  constructor ({ role, socket, stream, channel, peer, parts }: Established) {
-    this.#role = role
-    this.#socket = socket
-    this.#stream = stream
-    this.#flowId = stream.exportKeyingMaterial(flowIdBytes, flowExporterLabel, Buffer.alloc(0))
+  private constructor (secured: Secured<C>, peer: ProvenPeer, parts: HandshakeParts) {
+    this.#secured = secured
     this.#parts = parts
     this.#peer = peer
-    this.channel = channel
+    this.channel = secured.channel
+  }
+
+  /**
+   * Verifies what the peer has shown. Throws HandshakeError 'peer-untrusted' with the identity code as detail; then
+   * the peer was told why, and the connection is gone.
+   */
+  static async prove<C extends ControlChannel> (secured: Secured<C>, parts: HandshakeParts): Promise<Session<C>> {
+    try {
+      return new Session(secured, verify(secured.chain, parts), parts)
+    } catch (error) {
+      // The other side's operator deserves the reason; it says nothing that the peer does not know of its own certificate.
+      secured.channel.send(encodeVerdict({ accepted: false, decidedBy: 'identity', reason: messageOf(error) }))
+      await secured.hangUp()
+      throw error
+    }
   }
 
   get peer (): ProvenPeer { return this.#peer }
 
   /** Names the flow in the records of both ends; 32 hex digits. */
-  get flowId (): string { return Buffer.from(this.#flowId).toString('hex') }
+  get flowId (): string { return Buffer.from(this.#secured.flowId).toString('hex') }
 
   greet (address: SocketAddress): void {
-    this.channel.send(encodeGreeting({ role: this.#role, flowId: this.#flowId, address }))
+    this.channel.send(encodeGreeting({ role: this.#secured.role, flowId: this.#secured.flowId, address }))
   }
 
   /** What the other end's greeting tells: the real destination (from a server), what was dialled (from a client). */
   async greeted (): Promise<SocketAddress> {
     const payload = await this.channel.next(FrameType.greeting)
-    return decodeGreeting(payload, this.#role === 'client' ? 'server' : 'client', this.#flowId).address
+    const { role, flowId } = this.#secured
+    return decodeGreeting(payload, role === 'client' ? 'server' : 'client', flowId).address
   }
 
   tell (verdict: VerdictMessage): void {
@@ -116,7 +124,7 @@ export class Session {
    * hold an update back, which is no more than going on with the old certificate until that ends.
    */
   believe (chain: readonly Uint8Array[]): void {
-    const next = prove(chain, this.#parts)
+    const next = verify(chain, this.#parts)
     const [was, is] = [this.#peer.identity, next.identity]
     if (!sameSpiffeId(was.spiffeId, is.spiffeId) || was.attributes.uid !== is.attributes.uid || was.attributes.cluster !== is.attributes.cluster) {
       throw new HandshakeError('protocol-error', 'renewed certificate of another pod')
@@ -127,73 +135,44 @@ export class Session {
 
   /** Verifies the peer's chain again, with the trust of now; throws HandshakeError when it no longer holds. */
   reprove (): void {
-    prove(this.#peer.chain, this.#parts)
+    verify(this.#peer.chain, this.#parts)
   }
 
-  /**
-   * Ends the transport after everything was said; resolves when it is gone. Where both ends know that all has
-   * arrived it is reset, which spares both the TIME_WAIT state; otherwise it is closed by FIN, so that the last
-   * frame gets through.
-   */
+  /** Tells the peer that the connection is aborted, and why, and ends it; resolves when it is gone. */
+  async abort (reason: ResetReason, detail: string): Promise<void> {
+    this.channel.send(encodeReset(reason, detail))
+    await this.close()
+  }
+
+  /** Ends the connection after everything was said; resolves when it is gone. */
   async close (): Promise<void> {
-    if (!this.channel.everythingArrived) { await closePolitely(this.#stream); return }
-    if (!this.#socket.destroyed) this.#socket.resetAndDestroy()
+    this.#isEnding = true
+    await this.#secured.hangUp()
   }
-}
 
-/** Proves both ends of a connection that the local pod has opened. Ends `socket` when it throws. */
-export async function secureOutbound (socket: Socket, parts: HandshakeParts, signal: AbortSignal): Promise<Session> {
-  return await secure('client', socket, parts, signal)
-}
-
-/** Proves both ends of a connection that has arrived for the local pod. Ends `socket` when it throws. */
-export async function secureInbound (socket: Socket, parts: HandshakeParts, signal: AbortSignal): Promise<Session> {
-  return await secure('server', socket, parts, signal)
-}
-
-async function secure (role: Role, socket: Socket, parts: HandshakeParts, signal: AbortSignal): Promise<Session> {
-  const svid = await ownSvid(socket, parts, signal)
-  const stream = await (role === 'client' ? connectTls : acceptTls)(socket, svid, parts, signal)
-  const channel = new FrameChannel(stream)
-  signal.addEventListener('abort', () => { stream.destroy(signal.reason) }, { once: true })
-  try {
-    return new Session({ role, socket, stream, channel, peer: prove(peerChain(stream), parts), parts })
-  } catch (error) {
-    // The other side's operator deserves the reason; it says nothing that the peer does not know of its own certificate.
-    channel.send(encodeVerdict({ accepted: false, decidedBy: 'identity', reason: messageOf(error) }))
-    await closePolitely(stream)
-    throw error
-  }
-}
-
-/** Our pod's certificate. Right after a change of the pod's labels it may be a moment away, and is waited for. */
-async function ownSvid (socket: Socket, { svids }: HandshakeParts, signal: AbortSignal): Promise<Svid> {
-  try {
-    return svids.current() ?? await svids.ready(signal)
-  } catch (error) {
-    socket.destroy()
-    throw new HandshakeError('no-identity', 'no valid certificate in time', { cause: error })
+  /** Cuts what nobody has ended: does nothing after `close`, `abort`, or when it is or was forwarded. */
+  [Symbol.dispose] (): void {
+    if (this.#isEnding) return
+    this.#isEnding = true
+    this.#secured.cut()
   }
 }
 
 /** Verifies a chain as of now; throws HandshakeError 'peer-untrusted' with the identity code as detail. */
-function prove (chain: readonly Uint8Array[], { trust, clock }: HandshakeParts): ProvenPeer {
+function verify (chain: readonly Uint8Array[], { trust, clock }: HandshakeParts): ProvenPeer {
   const proven = verifyChain(chain, trust.bundles(), clock.now())
   if (!proven.ok) throw new HandshakeError('peer-untrusted', proven.code, { cause: new Error(proven.message) })
   return { identity: proven.identity, notAfterMs: proven.notAfterMs, chain }
 }
 
-/** How long a polite end may take before the socket is cut, ms. */
-const lingerMs = 1000
-
-/** Sends what is queued and a FIN, drops what still comes, and destroys when the peer has closed or time is up. */
-async function closePolitely (stream: TLSSocket): Promise<void> {
-  if (stream.destroyed) return
-  const cut = setTimeout(() => { stream.destroy() }, lingerMs)
-  const closed = new Promise<void>(resolve => { stream.once('close', () => { clearTimeout(cut); resolve() }) })
-  // Unread bytes at close would make the kernel send a reset, which can overtake our last frame.
-  stream.removeAllListeners('data')
-  stream.resume()
-  stream.end()
-  await closed
+/**
+ * Our pod's certificate. Right after a change of the pod's labels it may be a moment away, and is waited for. Rejects
+ * with HandshakeError 'no-identity'.
+ */
+export async function ownSvid ({ svids }: HandshakeParts, signal: AbortSignal): Promise<Svid> {
+  try {
+    return svids.current() ?? await svids.ready(signal)
+  } catch (error) {
+    throw new HandshakeError('no-identity', 'no valid certificate in time', { cause: error })
+  }
 }

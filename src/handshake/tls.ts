@@ -8,13 +8,10 @@
 
 import { once } from 'node:events'
 import * as tls from 'node:tls'
-import { HandshakeError } from './error.ts'
+import { HandshakeError, alpnEncrypt } from '../frames/index.ts'
 import { codeOf, messageOf } from '../lib/error.ts'
 import type { Socket } from 'node:net'
 import type { Svid } from '../identity/index.ts'
-
-/** ALPN names protocol version and mode, so that a later mode can be offered and refused cleanly. */
-export const alpnEncrypt = 'liburna/1'
 
 export interface TlsOptions {
   /** Key exchange groups, most preferred first, `:` between them. The hybrid is post-quantum. */

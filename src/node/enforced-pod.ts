@@ -10,19 +10,19 @@ import { statSync } from 'node:fs'
 import { SvidRotation } from '../identity/index.ts'
 import { backoffMs } from '../lib/backoff.ts'
 import { messageOf } from '../lib/error.ts'
-import { acceptOn, Places, serveInbound, serveOutbound } from '../proxy/index.ts'
+import { Places, serveInbound, serveOutbound } from '../proxy/index.ts'
 import { Revocation } from '../relay/index.ts'
 import { nobodysNode } from './peering.ts'
-import type { Server, Socket } from 'node:net'
 import type { Capture, PodCapture } from '../capture/index.ts'
 import type { ClusterChange, Exclusions, LocalWorkload } from '../cluster/index.ts'
 import type { HandshakeParts } from '../handshake/index.ts'
 import type { RotationOptions, RotationParts, Svid } from '../identity/index.ts'
 import type { Timer } from '../lib/clock.ts'
-import type { ClientAddress, OriginalDestination } from '../model/address.ts'
+import type { OriginalDestination, SocketAddress } from '../model/address.ts'
 import type { Identity } from '../model/workload.ts'
 import type { Log, Metrics, Readiness } from '../observe/index.ts'
 import type { LocalPod, NodeParts } from '../proxy/index.ts'
+import type { Connection, Listening } from '../relay/index.ts'
 import type { Fd } from '../sys/index.ts'
 import type { OwnNode, Peering } from './peering.ts'
 
@@ -64,7 +64,7 @@ export class EnforcedPod implements LocalPod {
   #workload: LocalWorkload
   #capture: PodCapture | undefined
   #inode: bigint | undefined
-  #servers: Server[] = []
+  #listening: Listening[] = []
   #timer: Timer | undefined
   #attempt = 0
   #arming: Promise<void> = Promise.resolve()
@@ -134,17 +134,22 @@ export class EnforcedPod implements LocalPod {
     metrics.certificateForgotten(this.#workload.key)
   }
 
-  async dialOut (client: ClientAddress, to: OriginalDestination, signal: AbortSignal): Promise<Socket> {
-    return await this.#held().dialOut(client.ip, to, { signal })
+  async dialOut (client: Connection, to: OriginalDestination, signal: AbortSignal): Promise<Connection> {
+    return await this.#held().dialOut(client.remote.ip, to, this.#connect(client, signal))
   }
 
-  async dialPod (client: ClientAddress, to: OriginalDestination, signal: AbortSignal): Promise<Socket> {
-    return await this.#held().dialPod(client, to, { signal })
+  async dialPod (client: Connection, to: OriginalDestination, signal: AbortSignal): Promise<Connection> {
+    return await this.#held().dialPod(client.remote, to, this.#connect(client, signal))
   }
 
-  agentAnswered (server: Socket): boolean { return this.#parts.peering.agentAnswered(server) }
-  agentSpeaks (client: Socket): boolean { return this.#parts.peering.agentSpeaks(client) }
-  isFromNode (client: ClientAddress, to: OriginalDestination): boolean { return (this.#parts.ownNode ?? nobodysNode).isFromNode(client, to) }
+  agentAnswered (server: Connection): boolean { return this.#parts.peering.agentAnswered(server) }
+  agentSpeaks (client: Connection): boolean { return this.#parts.peering.agentSpeaks(client) }
+  isFromNode (client: SocketAddress, to: OriginalDestination): boolean { return (this.#parts.ownNode ?? nobodysNode).isFromNode(client, to) }
+
+  #connect (beside: Connection, signal: AbortSignal): (dialer: Fd, to: SocketAddress) => Promise<Connection> {
+    const { transport } = this.#parts.node
+    return (dialer, to) => transport.dial(dialer, to, { signal, beside })
+  }
 
   #named (what: string): string { return `${what} of ${this.#workload.key}` }
 
@@ -191,28 +196,31 @@ export class EnforcedPod implements LocalPod {
     this.#next(backoffMs(this.#attempt++, { firstMs: 200, mostMs: 5000 }), () => { this.#arming = this.#arm() })
   }
 
-  async #listen ({ listeners }: PodCapture): Promise<void> {
+  async #listen (capture: PodCapture): Promise<void> {
     const { node } = this.#parts
-    const open = async (fds: readonly Fd[], serve: typeof serveInbound): Promise<void> => {
+    const open = async (fds: readonly Fd[], serve: (connection: Connection, to: OriginalDestination) => Promise<void>): Promise<void> => {
       for (const fd of fds) {
-        this.#servers.push(await acceptOn(fd, {
-          serve: socket => { this.#serve(socket, serve, node) },
+        this.#listening.push(await node.transport.listen(fd, {
+          serve: connection => {
+            const to = capture.originalDestination(connection)
+            // Dialled by the listener's own address: not captured, so there is no destination, and nobody to serve.
+            if (to === undefined) connection.reset()
+            else void serve(connection, to)
+          },
           onError: error => { this.#log.error('a connection could not be accepted', { error }) },
         }))
       }
     }
-    await open(listeners.inbound, serveInbound)
-    await open(listeners.outbound, serveOutbound)
-  }
-
-  #serve (socket: Socket, serve: typeof serveInbound, node: NodeParts): void {
-    // Dialled by the listener's own address: not captured, so there is no destination, and nobody to serve.
-    if (this.#capture?.originalDestination(socket) === undefined) socket.destroy()
-    else void serve(socket, this, node)
+    await open(capture.listeners.inbound, async (connection, to) => {
+      const leave = capture.serving(connection.remote, to)
+      await serveInbound(connection, this, node)
+      leave()
+    })
+    await open(capture.listeners.outbound, async connection => { await serveOutbound(connection, this, node) })
   }
 
   #stopListening (): void {
-    for (const server of this.#servers.splice(0)) server.close()
+    for (const listening of this.#listening.splice(0)) void listening.close()
   }
 
   /** The namespace may be gone, or another one may stand under its name. */

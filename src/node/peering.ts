@@ -1,16 +1,15 @@
 /** Who stands at the other end of a connection: an agent (told by the TCP option, or declared by lists), or the node itself. */
 
-import { descriptorOf, expectsAgent, peerAnswers, peerSpeaks } from '../capture/index.ts'
-import { ipFrom } from '../model/address.ts'
-import type { Socket } from 'node:net'
+import { expectsAgent, peerAnswers, peerSpeaks } from '../capture/index.ts'
 import type { DeclaredPeers } from '../capture/index.ts'
 import type { ClientAddress, OriginalDestination } from '../model/address.ts'
+import type { Connection } from '../relay/index.ts'
 
 export interface Peering {
   /** Of an outbound connection that is established. */
-  agentAnswered (server: Socket): boolean
+  agentAnswered (server: Connection): boolean
   /** Of an accepted inbound connection; asked once. */
-  agentSpeaks (client: Socket): boolean
+  agentSpeaks (client: Connection): boolean
 }
 
 /** Whether a connection that arrives at a workload was opened by the workload's own node. */
@@ -29,12 +28,11 @@ export const optionPeering: Peering = {
 
 /** By lists of addresses. */
 export function declaredPeering (declared: DeclaredPeers): Peering {
-  const expects = ({ remoteAddress }: Socket): boolean => remoteAddress === undefined || expectsAgent(ipFrom(remoteAddress), declared)
+  const expects = ({ remote }: Connection): boolean => expectsAgent(remote.ip, declared)
   return { agentAnswered: expects, agentSpeaks: expects }
 }
 
-/** A socket that is gone already has nothing to say. */
-function ask (socket: Socket, question: (fd: number) => boolean): boolean {
-  const fd = descriptorOf(socket)
-  return fd !== undefined && question(fd)
+/** A connection that is gone already has nothing to say. */
+function ask ({ descriptor }: Connection, question: (fd: number) => boolean): boolean {
+  return descriptor !== undefined && question(descriptor)
 }

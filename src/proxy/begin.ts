@@ -2,17 +2,15 @@
 
 import { HandshakeError } from '../handshake/index.ts'
 import { Deadline } from '../lib/deadline.ts'
-import { socketAddress } from '../model/address.ts'
-import type { Socket } from 'node:net'
 import type { Session } from '../handshake/index.ts'
 import type { Direction } from '../model/flow.ts'
 import type { FlowAddresses } from '../observe/index.ts'
+import type { Connection } from '../relay/index.ts'
 import type { LocalPod, NodeParts, Secured } from './pod.ts'
 
-/** The addresses of an accepted socket: TPROXY made its local address the original destination. */
-export function addressesOf (socket: Socket): FlowAddresses {
-  const { localAddress = '', localPort = 0, remoteAddress = '', remotePort = 0 } = socket
-  return { client: socketAddress(remoteAddress, remotePort), originalDestination: socketAddress(localAddress, localPort) }
+/** The addresses of an accepted connection: TPROXY made its local address the original destination. */
+export function addressesOf ({ local, remote }: Connection): FlowAddresses {
+  return { client: remote, originalDestination: local }
 }
 
 class DialTimeout extends Error {
@@ -53,13 +51,8 @@ export async function measured (direction: Direction, { clock, metrics }: NodePa
   }
 }
 
-/** Aborts a socket that leads nowhere; the application sees a reset. */
-export function reset (socket: Socket): void {
-  if (!socket.destroyed) socket.resetAndDestroy()
-}
-
 /** Ends the far side of a connection that was not permitted, letting an agent there hear why. */
 export async function dismiss (secured: Secured): Promise<void> {
   if (secured.kind === 'verified') await secured.session.close()
-  else reset(secured.socket)
+  else secured.connection.reset()
 }

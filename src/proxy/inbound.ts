@@ -5,19 +5,17 @@
  * has not heard of the connection; whatever happens, it ends in exactly one record.
  */
 
-import { secureInbound } from '../handshake/index.ts'
-import { SocketLeg } from '../relay/index.ts'
 import { authorize } from './authorize.ts'
-import { addressesOf, agreeing, dialing, dismiss, measured, reset } from './begin.ts'
-import { forward, legOf } from './forward.ts'
+import { addressesOf, agreeing, dialing, dismiss, measured } from './begin.ts'
+import { endOf, forward } from './forward.ts'
 import { outcomeOfError, resetReasonOf } from './outcome-of.ts'
-import type { Socket } from 'node:net'
 import type { VerdictMessage } from '../handshake/index.ts'
 import type { Flow } from '../observe/index.ts'
+import type { Connection } from '../relay/index.ts'
 import type { LocalPod, NodeParts, Secured } from './pod.ts'
 
-/** Serves one accepted socket until its end; never rejects. */
-export async function serveInbound (client: Socket, pod: LocalPod, node: NodeParts): Promise<void> {
+/** Serves one accepted connection until its end; never rejects. */
+export async function serveInbound (client: Connection, pod: LocalPod, node: NodeParts): Promise<void> {
   using flow = node.recorder.open('inbound', addressesOf(client))
   using ends = new DisposableStack()
   try {
@@ -27,6 +25,7 @@ export async function serveInbound (client: Socket, pod: LocalPod, node: NodePar
 
     using agreement = agreeing(pod, node)
     const secured = await secureClient(client, flow, pod, node, agreement.signal)
+    ends.use(endOf(secured))
     const theirs = await hearClient(secured, flow)
 
     const entry = ends.use(node.registry.admit(flow, pod, secured, flow.addresses.originalDestination))
@@ -40,26 +39,26 @@ export async function serveInbound (client: Socket, pod: LocalPod, node: NodePar
       await dismiss(secured)
       return
     }
-    const application = await dialApplication(secured, flow, pod, node)
-    const { outcome, detail } = await forward(judgement.permit, legOf(secured), new SocketLeg(application))
+    const application = await dialApplication(client, secured, flow, pod, node)
+    const { outcome, detail } = await forward(judgement.permit, endOf(secured), application, node)
     flow.close(outcome, detail)
   } catch (error) {
-    reset(client)
+    client.reset()
     const { outcome, detail } = outcomeOfError(error)
     flow.close(outcome, detail)
   }
 }
 
 /** Proves the client, where an agent speaks for it; takes over `client`. */
-async function secureClient (client: Socket, flow: Flow, pod: LocalPod, node: NodeParts, signal: AbortSignal): Promise<Secured> {
+async function secureClient (client: Connection, flow: Flow, pod: LocalPod, node: NodeParts, signal: AbortSignal): Promise<Secured> {
   const { client: { ip }, originalDestination } = flow.addresses
   if (!pod.agentSpeaks(client)) {
     const reason = pod.isFromNode(flow.addresses.client, originalDestination) ? 'node' : 'no-agent'
-    return { kind: 'plain', socket: client, peer: { kind: 'unverified', reason, ip } }
+    return { kind: 'plain', connection: client, peer: { kind: 'unverified', reason, ip } }
   }
   flow.modeIs('encrypt')
   flow.remote({ kind: 'unverified', reason: 'handshake-refused', ip })
-  const session = await measured('inbound', node, () => secureInbound(client, pod.handshake, signal))
+  const session = await measured('inbound', node, () => node.transport.secureInbound(client, pod.handshake, signal))
   flow.identifiedAs(session.flowId)
   return { kind: 'verified', session }
 }
@@ -75,15 +74,14 @@ async function hearClient (secured: Secured, flow: Flow): Promise<VerdictMessage
 }
 
 /** Dials the application from the client's address; the client's agent hears why that failed. */
-async function dialApplication (secured: Secured, flow: Flow, pod: LocalPod, node: NodeParts): Promise<Socket> {
+async function dialApplication (client: Connection, secured: Secured, flow: Flow, pod: LocalPod, node: NodeParts): Promise<Connection> {
   using deadline = dialing(pod, node)
   try {
-    return await pod.dialPod(flow.addresses.client, flow.addresses.originalDestination, deadline.signal)
+    return await pod.dialPod(client, flow.addresses.originalDestination, deadline.signal)
   } catch (error) {
     if (secured.kind === 'verified') {
       const close = outcomeOfError(error)
-      secured.session.channel.sendReset(resetReasonOf(close), close.detail)
-      await secured.session.close()
+      await secured.session.abort(resetReasonOf(close), close.detail)
     }
     throw error
   }

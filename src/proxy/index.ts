@@ -1,6 +1,5 @@
 /** The life of a connection: `inbound.ts` and `outbound.ts` tell it. */
 
-export { acceptOn } from './accept.ts'
 export { serveInbound } from './inbound.ts'
 export { serveOutbound } from './outbound.ts'
 export { Places } from './places.ts'

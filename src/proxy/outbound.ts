@@ -5,28 +5,27 @@
  * application has left the pod; whatever happens, the connection ends in exactly one record.
  */
 
-import { secureOutbound } from '../handshake/index.ts'
-import { SocketLeg } from '../relay/index.ts'
 import { authorize } from './authorize.ts'
-import { addressesOf, agreeing, dialing, dismiss, measured, reset } from './begin.ts'
-import { forward, legOf } from './forward.ts'
+import { addressesOf, agreeing, dialing, dismiss, measured } from './begin.ts'
+import { endOf, forward } from './forward.ts'
 import { outcomeOfError } from './outcome-of.ts'
-import type { Socket } from 'node:net'
 import type { SocketAddress } from '../model/address.ts'
 import type { Flow } from '../observe/index.ts'
+import type { Connection } from '../relay/index.ts'
 import type { LocalPod, NodeParts, Secured } from './pod.ts'
 
-/** Serves one accepted socket until its end; never rejects. */
-export async function serveOutbound (client: Socket, pod: LocalPod, node: NodeParts): Promise<void> {
+/** Serves one accepted connection until its end; never rejects. */
+export async function serveOutbound (client: Connection, pod: LocalPod, node: NodeParts): Promise<void> {
   using flow = node.recorder.open('outbound', addressesOf(client))
   using ends = new DisposableStack()
   try {
     ends.use(pod.places.take())
     flow.local(pod.identity())
 
-    const server = await dialServer(flow, pod, node)
+    const server = ends.use(await dialServer(client, flow, pod, node))
     using agreement = agreeing(pod, node)
     const secured = await secureServer(server, flow, pod, node, agreement.signal)
+    ends.use(endOf(secured))
     const destination = await realDestination(secured, flow)
 
     const entry = ends.use(node.registry.admit(flow, pod, secured, destination))
@@ -36,32 +35,31 @@ export async function serveOutbound (client: Socket, pod: LocalPod, node: NodePa
 
     if (judgement.kind === 'denied') {
       flow.close('denied-by-policy')
-      reset(client)
+      client.reset()
       await dismiss(secured)
       return
     }
-    const { outcome, detail } = await forward(judgement.permit, new SocketLeg(client), legOf(secured))
+    const { outcome, detail } = await forward(judgement.permit, client, endOf(secured), node)
     flow.close(outcome, detail)
   } catch (error) {
-    reset(client)
+    client.reset()
     const { outcome, detail } = outcomeOfError(error)
     flow.close(outcome, detail)
   }
 }
 
-async function dialServer (flow: Flow, pod: LocalPod, node: NodeParts): Promise<Socket> {
+async function dialServer (client: Connection, flow: Flow, pod: LocalPod, node: NodeParts): Promise<Connection> {
   using deadline = dialing(pod, node)
-  const { client, originalDestination } = flow.addresses
-  return await pod.dialOut(client, originalDestination, deadline.signal)
+  return await pod.dialOut(client, flow.addresses.originalDestination, deadline.signal)
 }
 
 /** Proves the server, where an agent answers for it; takes over `server`. */
-async function secureServer (server: Socket, flow: Flow, pod: LocalPod, node: NodeParts, signal: AbortSignal): Promise<Secured> {
+async function secureServer (server: Connection, flow: Flow, pod: LocalPod, node: NodeParts, signal: AbortSignal): Promise<Secured> {
   const ip = flow.addresses.originalDestination.ip
-  if (!pod.agentAnswered(server)) return { kind: 'plain', socket: server, peer: { kind: 'unverified', reason: 'no-agent', ip } }
+  if (!pod.agentAnswered(server)) return { kind: 'plain', connection: server, peer: { kind: 'unverified', reason: 'no-agent', ip } }
   flow.modeIs('encrypt')
   flow.remote({ kind: 'unverified', reason: 'handshake-refused', ip })
-  const session = await measured('outbound', node, () => secureOutbound(server, pod.handshake, signal))
+  const session = await measured('outbound', node, () => node.transport.secureOutbound(server, pod.handshake, signal))
   flow.identifiedAs(session.flowId)
   return { kind: 'verified', session }
 }

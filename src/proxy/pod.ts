@@ -1,6 +1,5 @@
 /** What the two pages know of a local pod and of the node: interfaces, so that tests can play either. */
 
-import type { Socket } from 'node:net'
 import type { HandshakeParts, Session } from '../handshake/index.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { ClientAddress, OriginalDestination } from '../model/address.ts'
@@ -8,6 +7,7 @@ import type { UnverifiedPeer } from '../model/peer.ts'
 import type { Identity } from '../model/workload.ts'
 import type { FlowRecorder, Metrics } from '../observe/index.ts'
 import type { PolicySet } from '../policy/index.ts'
+import type { Connection, Transport } from '../relay/index.ts'
 import type { Places } from './places.ts'
 import type { Registry } from './registry.ts'
 
@@ -23,13 +23,13 @@ export interface LocalPod {
   /** Aborts, with a Revocation, when the pod goes away or the agent stops. */
   readonly closing: AbortSignal
   /** Dials where the pod dialled, from the pod's own address. Rejects with an error that has an errno `code`. */
-  dialOut (client: ClientAddress, to: OriginalDestination, signal: AbortSignal): Promise<Socket>
+  dialOut (client: Connection, to: OriginalDestination, signal: AbortSignal): Promise<Connection>
   /** Dials the application in the pod, with the client's address as source. */
-  dialPod (client: ClientAddress, to: OriginalDestination, signal: AbortSignal): Promise<Socket>
-  /** Whether an agent answered on a socket of `dialOut`. */
-  agentAnswered (server: Socket): boolean
+  dialPod (client: Connection, to: OriginalDestination, signal: AbortSignal): Promise<Connection>
+  /** Whether an agent answered on a connection of `dialOut`. */
+  agentAnswered (server: Connection): boolean
   /** Whether an agent has opened an accepted inbound connection. */
-  agentSpeaks (client: Socket): boolean
+  agentSpeaks (client: Connection): boolean
   /** Whether the pod's own node has opened an inbound connection on which no agent speaks. */
   isFromNode (client: ClientAddress, to: OriginalDestination): boolean
 }
@@ -44,6 +44,7 @@ export interface Timeouts {
 /** What all connections of the node share. */
 export interface NodeParts {
   readonly recorder: FlowRecorder
+  readonly transport: Transport
   readonly registry: Registry
   /** The policies as of now. */
   policies (): PolicySet
@@ -55,4 +56,4 @@ export interface NodeParts {
 /** The other end of a connection, as far as it could be proven. */
 export type Secured =
   | { readonly kind: 'verified', readonly session: Session }
-  | { readonly kind: 'plain', readonly socket: Socket, readonly peer: UnverifiedPeer }
+  | { readonly kind: 'plain', readonly connection: Connection, readonly peer: UnverifiedPeer }

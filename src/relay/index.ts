@@ -1,7 +1,8 @@
-/** Moves bytes between two legs, keeping half-close, reset and back-pressure. Knows no policy. */
+/** Moves bytes between two ends, keeping half-close, reset and back-pressure. Knows no policy. */
 
-export { Revocation, join } from './join.ts'
-export { SessionLeg } from './session-leg.ts'
-export { SocketLeg } from './socket-leg.ts'
-export type { Ending, Meter, RevokeSignal, Side } from './join.ts'
-export type { Abort, Leg } from './leg.ts'
+export { Revocation } from './ending.ts'
+export { StreamTransport } from './streams/transport.ts'
+export { NativeTransport, whyNotNative } from './native/transport.ts'
+export type { Abort, Ending, Meter, RevokeSignal, Side } from './ending.ts'
+export type { NativeOptions } from './native/transport.ts'
+export type { Connection, DialOptions, End, ListenHooks, Listening, Transport } from './transport.ts'

@@ -2,10 +2,11 @@ import t from 'tap'
 import { Capture, noExclusions } from '../../src/capture/index.ts'
 import { eventually } from '../fixtures/eventually.ts'
 import { liveFds, traceFds } from '../../src/sys/index.ts'
+import { dial } from '../../src/relay/streams/dial.ts'
 import { ipFrom, socketAddress } from '../../src/model/address.ts'
 import { hold, wire, World } from './world.ts'
 import { kernelTest } from './kernel-test.ts'
-import { SmallAgent } from './small-agent.ts'
+import { SmallAgent, connectSocket } from './small-agent.ts'
 
 traceFds(true)
 
@@ -15,14 +16,14 @@ kernelTest('dials tell refused, unreachable and no route apart', async t => {
   await pod.sh('ip route add unreachable 10.8.0.0/24')
   const agent = await SmallAgent.start(new Capture(), pod)
   const source = ipFrom('10.9.0.1')
-  await t.rejects(agent.pod.dialOut(source, socketAddress('10.9.0.2', 1)), { code: 'ECONNREFUSED' })
-  await t.rejects(agent.pod.dialOut(source, socketAddress('10.8.0.1', 1)), { code: 'EHOSTUNREACH' })
-  await t.rejects(agent.pod.dialOut(source, socketAddress('203.0.113.1', 1)), { code: 'ENETUNREACH' })
-  await t.rejects(agent.pod.dialOut(source, socketAddress('10.9.0.77', 1)), { code: 'EHOSTUNREACH' }, 'nobody has the address')
-  await t.rejects(agent.pod.dialPod(socketAddress('10.9.0.2', 45_000), socketAddress('10.9.0.1', 1)), { code: 'ECONNREFUSED' })
-  await t.rejects(agent.pod.dialOut(source, socketAddress('10.9.0.78', 1), { signal: AbortSignal.timeout(20) }), { name: 'TimeoutError' })
+  await t.rejects(agent.pod.dialOut(source, socketAddress('10.9.0.2', 1), connectSocket), { code: 'ECONNREFUSED' })
+  await t.rejects(agent.pod.dialOut(source, socketAddress('10.8.0.1', 1), connectSocket), { code: 'EHOSTUNREACH' })
+  await t.rejects(agent.pod.dialOut(source, socketAddress('203.0.113.1', 1), connectSocket), { code: 'ENETUNREACH' })
+  await t.rejects(agent.pod.dialOut(source, socketAddress('10.9.0.77', 1), connectSocket), { code: 'EHOSTUNREACH' }, 'nobody has the address')
+  await t.rejects(agent.pod.dialPod(socketAddress('10.9.0.2', 45_000), socketAddress('10.9.0.1', 1), connectSocket), { code: 'ECONNREFUSED' })
+  await t.rejects(agent.pod.dialOut(source, socketAddress('10.9.0.78', 1), (dialer, to) => dial(dialer, to, AbortSignal.timeout(20))), { name: 'TimeoutError' })
   await agent.disarm()
-  await t.rejects(agent.pod.dialOut(source, socketAddress('10.9.0.2', 1)), { code: 'disarmed' })
+  await t.rejects(agent.pod.dialOut(source, socketAddress('10.9.0.2', 1), connectSocket), { code: 'disarmed' })
 })
 
 kernelTest('a dial to the application takes no port that is in use or excluded', async t => {
@@ -30,10 +31,10 @@ kernelTest('a dial to the application takes no port that is in use or excluded',
   const { pod } = await wire(world)
   const app = await pod.serve('0.0.0.0', 8080, hold)
   const agent = await SmallAgent.start(new Capture(), pod, { ...noExclusions, outboundPorts: [{ from: 1, to: 4999 }, { from: 5003, to: 65535 }] })
-  const dial = () => agent.pod.dialPod(socketAddress('10.9.0.2', 5001), socketAddress('10.9.0.1', 8080))
-  const dialled = [await dial(), await dial()]
+  const dialPod = () => agent.pod.dialPod(socketAddress('10.9.0.2', 5001), socketAddress('10.9.0.1', 8080), connectSocket)
+  const dialled = [await dialPod(), await dialPod()]
   t.same(dialled.map(socket => socket.localPort).sort(), [5000, 5002], 'neither excluded, nor the client\'s own, nor twice')
-  await t.rejects(dial(), { code: 'no-free-port' })
+  await t.rejects(dialPod(), { code: 'no-free-port' })
   t.equal(app.remotes.length, 2)
   for (const socket of dialled) socket.destroy()
   await agent.disarm()

@@ -2,11 +2,15 @@
 
 import { once } from 'node:events'
 import { createServer } from 'node:net'
-import { socketAddress } from '../../src/model/address.ts'
-import { backlog, descriptorOf, noExclusions, peerAnswers, peerSpeaks } from '../../src/capture/index.ts'
+import { StreamConnection } from '../../src/relay/streams/connection.ts'
+import { dial } from '../../src/relay/streams/dial.ts'
+import { backlog, noExclusions, peerAnswers, peerSpeaks } from '../../src/capture/index.ts'
 import type { Socket } from 'node:net'
-import type { Capture, Exclusions, PodCapture } from '../../src/capture/index.ts'
+import type { Capture, Connect, Exclusions, PodCapture } from '../../src/capture/index.ts'
 import type { Place } from './world.ts'
+
+/** Connects a dialer by Node; the socket is paused. */
+export const connectSocket: Connect<Socket> = (dialer, to) => dial(dialer, to, AbortSignal.timeout(10_000))
 
 export class SmallAgent {
   readonly pod: PodCapture
@@ -61,27 +65,29 @@ export class SmallAgent {
   }
 
   async #serveInbound (socket: Socket): Promise<void> {
-    const fd = descriptorOf(socket)
+    const fd = new StreamConnection(socket).descriptor
     if (fd !== undefined) this.spoke.push(peerSpeaks(fd))
     const { client, to } = this.#ends('inbound', socket)
-    const app = await this.pod.dialPod(client, to)
+    socket.once('close', this.pod.serving(client, to))
+    const app = await this.pod.dialPod(client, to, connectSocket)
     this.podPorts.add(app.localPort ?? 0)
     copy(socket, app)
   }
 
   async #serveOutbound (socket: Socket): Promise<void> {
     const { client, to } = this.#ends('outbound', socket)
-    const wire = await this.pod.dialOut(client.ip, to)
+    const wire = await this.pod.dialOut(client.ip, to, connectSocket)
     this.wirePorts.push(wire.localPort ?? 0)
-    const fd = descriptorOf(wire)
+    const fd = new StreamConnection(wire).descriptor
     if (fd !== undefined) this.answered.push(peerAnswers(fd))
     copy(socket, wire)
   }
 
   #ends (direction: string, socket: Socket) {
-    const to = this.pod.originalDestination(socket)
-    if (to === undefined || socket.remoteAddress === undefined || socket.remotePort === undefined) throw new Error('not captured')
-    const client = socketAddress(socket.remoteAddress, socket.remotePort)
+    const connection = new StreamConnection(socket)
+    const client = connection.remote
+    const to = this.pod.originalDestination(connection)
+    if (to === undefined) throw new Error('not captured')
     this.seen.push(`${direction} ${client.ip.text} -> ${to.ip.text} ${to.port}`)
     return { client, to }
   }

@@ -1,15 +1,15 @@
 import * as tls from 'node:tls'
 import t from 'tap'
 import { HandshakeError, secureInbound, secureOutbound } from '../../src/handshake/index.ts'
-import { FrameType, encodeFrame, encodeHeader } from '../../src/handshake/frames.ts'
-import { encodeGreeting, encodeVerdict } from '../../src/handshake/messages.ts'
+import { FrameType, encodeFrame, encodeHeader } from '../../src/frames/frames.ts'
+import { encodeGreeting, encodeVerdict } from '../../src/frames/messages.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { socketAddress } from '../../src/model/address.ts'
 import { badCertificates } from '../fixtures/bad-certificates.ts'
 import { identityOf } from '../fixtures/authority.ts'
 import { socketPair } from '../fixtures/sockets.ts'
 import type { Socket } from 'node:net'
-import type { HandshakeParts, Session } from '../../src/handshake/index.ts'
+import type { FrameChannel, HandshakeParts, Session } from '../../src/handshake/index.ts'
 import type { Svid } from '../../src/identity/index.ts'
 
 const { trust, east, west, cases } = badCertificates()
@@ -25,7 +25,7 @@ function partsOf (svid: Svid): HandshakeParts {
 }
 
 /** How a handshake ended: the session, or the error. */
-type Ended = Session | HandshakeError
+type Ended = Session<FrameChannel> | HandshakeError
 
 /** Both ends shake hands over a real connection; each resolves with what that end came to. */
 async function shaking (client: Svid, server: Svid): Promise<{ client: Promise<Ended>, server: Promise<Ended>, hangUp: () => void }> {
@@ -44,7 +44,7 @@ async function shake (client: Svid, server: Svid): Promise<{ client: Ended, serv
   return { client: await hands.client, server: await hands.server, [Symbol.dispose]: hands.hangUp }
 }
 
-async function endedBy (shaking: Promise<Session>): Promise<Ended> {
+async function endedBy (shaking: Promise<Session<FrameChannel>>): Promise<Ended> {
   try {
     return await shaking
   } catch (error) {
@@ -53,7 +53,7 @@ async function endedBy (shaking: Promise<Session>): Promise<Ended> {
   }
 }
 
-function sessionOf (ended: Ended): Session {
+function sessionOf (ended: Ended): Session<FrameChannel> {
   if (ended instanceof HandshakeError) throw ended
   return ended
 }

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createServer, Socket } from 'node:net'
 import { socketAddress } from '../../src/model/address.ts'
 import { bindListener, liveFds, listenOn, localAddressOf, markOf, openDialer, openListener, resetOnClose, savedSyn } from '../../src/sys/index.ts'
-import { descriptorOf } from '../../src/capture/index.ts'
+import { StreamConnection } from '../../src/relay/streams/connection.ts'
 import { needs } from '../fixtures/needs.ts'
 import type { SocketConstructorOpts } from 'node:net'
 import type { Fd } from '../../src/sys/index.ts'
@@ -16,7 +16,7 @@ async function connect (fd: Fd, host: string, port: number): Promise<Socket> {
   return socket
 }
 
-const fdOf = (socket: Socket): number => descriptorOf(socket) ?? -1
+const fdOf = (socket: Socket): number => new StreamConnection(socket).descriptor ?? -1
 
 for (const host of ['127.0.0.1', '::1']) {
   const family = host.includes(':') ? 6 : 4

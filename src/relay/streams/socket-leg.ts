@@ -1,11 +1,11 @@
 /** A leg that is a bare TCP socket: an application, or a peer without an agent. */
 
-import { codeOf } from '../lib/error.ts'
-import { Outbox } from '../lib/outbox.ts'
-import { readShared } from '../lib/shared-reads.ts'
+import { codeOf } from '../../lib/error.ts'
+import { Outbox } from '../../lib/outbox.ts'
+import { readShared } from '../../lib/shared-reads.ts'
 import type { Socket } from 'node:net'
 import type { Leg, LegSink } from './leg.ts'
-import type { ResetReason } from '../handshake/index.ts'
+import type { ResetReason } from '../../handshake/index.ts'
 
 const noHead = new Uint8Array(0)
 

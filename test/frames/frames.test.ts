@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import t from 'tap'
-import { FrameParser, FrameType, encodeFrame, encodeHeader, maxDataBytes } from '../../src/handshake/frames.ts'
-import type { Frame } from '../../src/handshake/frames.ts'
+import { FrameParser, FrameType, encodeFrame, encodeHeader, maxDataBytes } from '../../src/frames/frames.ts'
+import type { Frame } from '../../src/frames/frames.ts'
 
 const frame = (type: number, length: number): Uint8Array => Uint8Array.of(type, (length >>> 16) & 255, (length >>> 8) & 255, length & 255)
 

@@ -51,6 +51,20 @@ export function encodeHeader (type: FrameType, length: number): Uint8Array {
   return Uint8Array.of(type, length >>> 16, (length >>> 8) & 255, length & 255)
 }
 
+/** Type and length; refuses what is unknown or too long with HandshakeError 'protocol-error', before anything is gathered. */
+export function decodeHeader (header: Uint8Array): { readonly type: FrameType, readonly length: number } {
+  const [type = 0, high = 0, middle = 0, low = 0] = header
+  const length = (high << 16) | (middle << 8) | low
+  if (type === FrameType.data) {
+    if (length === 0 || length > maxDataBytes) throw new HandshakeError('protocol-error', `data frame of ${length} bytes`)
+    return { type, length }
+  }
+  const most = maxControlBytes[type]
+  if (most === undefined) throw new HandshakeError('protocol-error', `unknown frame type ${type}`)
+  if (length > most) throw new HandshakeError('protocol-error', `control frame of ${length} bytes`)
+  return { type: type as ControlType, length } // it is in the table
+}
+
 export function encodeFrame (type: ControlType, payload: Uint8Array): Uint8Array {
   if (payload.length > (maxControlBytes[type] ?? 0)) throw new RangeError(`control payload of ${payload.length} bytes`)
   const frame = new Uint8Array(headerBytes + payload.length)
@@ -88,18 +102,9 @@ export class FrameParser {
   }
 
   #begin (frames: Frame[]): void {
-    const [type = 0, high = 0, middle = 0, low = 0] = this.#header
-    const length = (high << 16) | (middle << 8) | low
-    if (type === FrameType.data) {
-      if (length === 0 || length > maxDataBytes) throw new HandshakeError('protocol-error', `data frame of ${length} bytes`)
-      this.#type = FrameType.data
-    } else {
-      const most = maxControlBytes[type]
-      if (most === undefined) throw new HandshakeError('protocol-error', `unknown frame type ${type}`)
-      if (length > most) throw new HandshakeError('protocol-error', `control frame of ${length} bytes`)
-      this.#type = type as ControlType // it is in the table
-      this.#control = new Uint8Array(length)
-    }
+    const { type, length } = decodeHeader(this.#header)
+    this.#type = type
+    if (type !== FrameType.data) this.#control = new Uint8Array(length)
     this.#left = length
     if (length === 0) this.#finish(frames)
   }

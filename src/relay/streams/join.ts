@@ -5,32 +5,9 @@
  * nobody else. The end of a direction and an abort pass through as what they are.
  */
 
-import type { ResetReason } from '../handshake/index.ts'
-import type { Abort, Leg, LegSink } from './leg.ts'
-
-export type Side = 'client' | 'server'
-
-export type Ending =
-  | { readonly kind: 'completed' }
-  | { readonly kind: 'aborted', readonly by: Side, readonly abort: Abort }
-  | { readonly kind: 'revoked', readonly revocation: Revocation }
-
-/** Why a live connection is ended from outside. */
-export class Revocation extends Error {
-  override readonly name = 'Revocation'
-  readonly code: ResetReason
-
-  constructor (code: ResetReason, detail: string) {
-    super(detail)
-    this.code = code
-  }
-}
-
-/** What aborts a live connection from outside: policy, expiry, shutdown. Its `reason` is a Revocation. */
-export type RevokeSignal = AbortSignal
-
-/** Hears of every application byte that was passed on, by the side that it came from. */
-export type Meter = (from: Side, bytes: number) => void
+import type { ResetReason } from '../../handshake/index.ts'
+import type { Abort, Ending, Meter, Revocation, RevokeSignal, Side } from '../ending.ts'
+import type { Leg, LegSink } from './leg.ts'
 
 /** Resolves once, when the connection is over; never rejects. */
 export function join (client: Leg, server: Leg, meter: Meter, revoke: RevokeSignal): Promise<Ending> {

@@ -1,10 +1,10 @@
 import * as fc from 'fast-check'
 import t from 'tap'
-import { FrameParser, headerBytes } from '../../src/handshake/frames.ts'
+import { FrameParser, headerBytes } from '../../src/frames/frames.ts'
 import {
   decodeCertificate, decodeEnd, decodeGreeting, decodeReset, decodeVerdict,
   encodeCertificate, encodeEnd, encodeGreeting, encodeReset, encodeVerdict, resetReasons,
-} from '../../src/handshake/messages.ts'
+} from '../../src/frames/messages.ts'
 import { HandshakeError } from '../../src/handshake/index.ts'
 import { socketAddress } from '../../src/model/address.ts'
 

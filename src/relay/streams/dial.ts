@@ -7,36 +7,31 @@
 
 import { Socket } from 'node:net'
 import type { SocketConstructorOpts } from 'node:net'
-import type { SocketAddress } from '../model/address.ts'
-import type { Fd } from '../sys/index.ts'
+import type { SocketAddress } from '../../model/address.ts'
+import type { Fd } from '../../sys/index.ts'
 
 /**
  * Connects, and resolves with a paused socket that keeps its half open when the other ends. Takes over `fd` in any
  * case. Rejects with Node's error (`ECONNREFUSED`, `EHOSTUNREACH`, `ENETUNREACH`, `ETIMEDOUT`, `EADDRNOTAVAIL`), or
  * with the reason of `signal`.
  */
-export function connect (fd: Fd, to: SocketAddress, signal?: AbortSignal): Promise<Socket> {
+export function dial (fd: Fd, to: SocketAddress, signal: AbortSignal): Promise<Socket> {
   return new Promise((resolve, reject) => {
     // manualStart is missing in Node's types.
     const socket = new Socket({ fd: fd.release(), manualStart: true, allowHalfOpen: true } as SocketConstructorOpts)
-    const abort = (): void => { socket.destroy(signal?.reason instanceof Error ? signal.reason : new Error('aborted')) }
+    const abort = (): void => { socket.destroy(signal.reason instanceof Error ? signal.reason : new Error('aborted')) }
     const settle = (): void => {
-      signal?.removeEventListener('abort', abort)
+      signal.removeEventListener('abort', abort)
       socket.off('error', fail)
+      // Whoever holds the socket listens for errors; one that comes in between must not end the process.
+      socket.on('error', () => {})
     }
     const fail = (error: Error): void => { settle(); reject(error) }
     socket.once('error', fail)
     socket.once('connect', () => { settle(); resolve(socket) })
     socket.pause() // nothing is read until somebody wants it
-    signal?.addEventListener('abort', abort, { once: true })
-    if (signal?.aborted === true) return abort()
+    signal.addEventListener('abort', abort, { once: true })
+    if (signal.aborted) { abort(); return }
     socket.connect({ host: to.ip.text, port: to.port })
   })
-}
-
-/** The descriptor of a connected socket, for socket options; `undefined` once it is closed. */
-export function descriptorOf (socket: Socket): number | undefined {
-  // Node documents no way to the descriptor; the handle of every TCP socket has it.
-  const { _handle: handle } = socket as unknown as { _handle?: { fd?: number } | null }
-  return handle?.fd !== undefined && handle.fd >= 0 ? handle.fd : undefined
 }

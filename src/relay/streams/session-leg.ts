@@ -1,19 +1,22 @@
 /** A leg that is a session with another agent. */
 
-import { codeOf, messageOf } from '../lib/error.ts'
-import type { ResetReason, Session } from '../handshake/index.ts'
+import { codeOf, messageOf } from '../../lib/error.ts'
+import type { FrameChannel, ResetReason, Session } from '../../handshake/index.ts'
 import type { Leg, LegSink } from './leg.ts'
 
 export class SessionLeg implements Leg {
   readonly #session: Session
+  readonly #channel: FrameChannel
   #over = false
 
-  constructor (session: Session) {
+  /** `channel` is the session's. */
+  constructor (session: Session, channel: FrameChannel) {
     this.#session = session
+    this.#channel = channel
   }
 
   start (sink: LegSink): void {
-    this.#session.channel.forward({
+    this.#channel.forward({
       onData: bytes => { sink.onData(bytes) },
       onEnd: () => { sink.onEnd() },
       onFinish: () => { sink.onFinish() },
@@ -27,16 +30,15 @@ export class SessionLeg implements Leg {
     })
   }
 
-  write (bytes: Uint8Array): boolean { return this.#session.channel.sendData(bytes) }
-  end (): void { this.#session.channel.sendEnd() }
-  pause (): void { this.#session.channel.pause() }
-  resume (): void { this.#session.channel.resume() }
+  write (bytes: Uint8Array): boolean { return this.#channel.sendData(bytes) }
+  end (): void { this.#channel.sendEnd() }
+  pause (): void { this.#channel.pause() }
+  resume (): void { this.#channel.resume() }
 
   abort (reason: ResetReason, detail: string): void {
     if (this.#over) return
     this.#over = true
-    this.#session.channel.sendReset(reason, detail)
-    void this.#session.close()
+    void this.#session.abort(reason, detail)
   }
 
   close (): void {

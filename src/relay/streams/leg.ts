@@ -5,7 +5,8 @@
  * an abort is a TCP reset or a reset frame; both survive the way from one application to the other.
  */
 
-import type { ResetReason, VerdictMessage } from '../handshake/index.ts'
+import type { ResetReason } from '../../handshake/index.ts'
+import type { Abort } from '../ending.ts'
 
 export interface LegSink {
   /** Bytes from this leg; valid during the call only. `Leg.write` copies them. */
@@ -19,12 +20,6 @@ export interface LegSink {
   /** `write` may be called again after it had returned false. */
   onDrain (): void
 }
-
-/** Why a leg ended abnormally. */
-export type Abort =
-  | { readonly kind: 'reset', readonly detail: string }
-  | { readonly kind: 'told', readonly reason: ResetReason, readonly detail: string }
-  | { readonly kind: 'refused', readonly verdict: VerdictMessage }
 
 export interface Leg {
   /** Begins to deliver; called once. */

@@ -1,0 +1,12 @@
+/** What two agents say to each other inside TLS, as bytes. Codecs without sockets, light enough for a relay thread. */
+
+export { FrameParser, FrameType, decodeHeader, encodeFrame, encodeHeader, headerBytes, maxDataBytes } from './frames.ts'
+export { alpnEncrypt, flowExporterLabel } from './names.ts'
+export { HandshakeError } from './error.ts'
+export {
+  decodeCertificate, decodeEnd, decodeGreeting, decodeReset, decodeVerdict,
+  encodeCertificate, encodeEnd, encodeGreeting, encodeReset, encodeVerdict, flowIdBytes, resetReasons,
+} from './messages.ts'
+export type { ControlType, Frame } from './frames.ts'
+export type { Greeting, ResetReason, Role, VerdictMessage } from './messages.ts'
+export type { HandshakeErrorCode } from './error.ts'

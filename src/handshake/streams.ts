@@ -1,0 +1,71 @@
+/** Sessions over Node's own sockets and TLS: the reference that every other transport has to agree with. */
+
+import { flowExporterLabel, flowIdBytes } from '../frames/index.ts'
+import { FrameChannel } from './channel.ts'
+import { Session, ownSvid } from './session.ts'
+import { acceptTls, connectTls, peerChain } from './tls.ts'
+import type { Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+import type { Role } from '../frames/index.ts'
+import type { HandshakeParts } from './session.ts'
+
+/** Proves both ends of a connection that the local pod has opened. Ends `socket` when it throws. */
+export async function secureOutbound (socket: Socket, parts: HandshakeParts, signal: AbortSignal): Promise<Session<FrameChannel>> {
+  return await secure('client', socket, parts, signal)
+}
+
+/** Proves both ends of a connection that has arrived for the local pod. Ends `socket` when it throws. */
+export async function secureInbound (socket: Socket, parts: HandshakeParts, signal: AbortSignal): Promise<Session<FrameChannel>> {
+  return await secure('server', socket, parts, signal)
+}
+
+async function secure (role: Role, socket: Socket, parts: HandshakeParts, signal: AbortSignal): Promise<Session<FrameChannel>> {
+  const stream = await begin(role, socket, parts, signal)
+  const channel = new FrameChannel(stream)
+  signal.addEventListener('abort', () => { stream.destroy(signal.reason) }, { once: true })
+  return await Session.prove({
+    role,
+    flowId: stream.exportKeyingMaterial(flowIdBytes, flowExporterLabel, Buffer.alloc(0)),
+    chain: peerChain(stream),
+    channel,
+    hangUp: () => hangUp(socket, stream, channel),
+    cut: () => { stream.destroy() },
+  }, parts)
+}
+
+async function begin (role: Role, socket: Socket, parts: HandshakeParts, signal: AbortSignal): Promise<TLSSocket> {
+  try {
+    return await (role === 'client' ? connectTls : acceptTls)(socket, await ownSvid(parts, signal), parts, signal)
+  } catch (error) {
+    socket.destroy()
+    throw error
+  }
+}
+
+/**
+ * Where both ends know that all has arrived the connection is reset, which spares both the TIME_WAIT state;
+ * otherwise it is closed by FIN, so that the last frame gets through.
+ */
+async function hangUp (socket: Socket, stream: TLSSocket, channel: FrameChannel): Promise<void> {
+  if (!channel.everythingArrived) { await closePolitely(socket, stream); return }
+  if (!socket.destroyed) socket.resetAndDestroy()
+}
+
+/** How long a polite end may take before the socket is cut, ms. */
+const lingerMs = 1000
+
+/** Sends what is queued and a FIN, drops what still comes until the peer has closed; resets when time is up. */
+async function closePolitely (socket: Socket, stream: TLSSocket): Promise<void> {
+  if (stream.destroyed) return
+  const cut = setTimeout(() => {
+    // A peer that does not read has not even seen why: a reset is what it notices.
+    if (!socket.destroyed) socket.resetAndDestroy()
+    stream.destroy()
+  }, lingerMs)
+  const closed = new Promise<void>(resolve => { stream.once('close', () => { clearTimeout(cut); resolve() }) })
+  // Unread bytes at close would make the kernel send a reset, which can overtake our last frame.
+  stream.removeAllListeners('data')
+  stream.resume()
+  stream.end()
+  await closed
+}

@@ -1,0 +1,94 @@
+/** Control frames of a session whose bytes a relay thread moves. */
+
+import { HandshakeError, expectFrame } from '../../handshake/index.ts'
+import type { ControlChannel } from '../../handshake/index.ts'
+import type { ControlType, Frame } from '../../frames/index.ts'
+import type { ConnectionId } from './protocol.ts'
+import type { ConnectionReport, RelayThread } from './thread.ts'
+
+/** What the TLS handshake has shown; nobody has looked at it yet. */
+export interface Shown {
+  readonly chain: readonly Uint8Array[]
+  readonly flowId: Uint8Array
+}
+
+export class NativeChannel implements ControlChannel {
+  readonly id: ConnectionId
+  readonly thread: RelayThread
+  readonly #queue: Frame[] = []
+  #waiter: { readonly resolve: (frame: Frame) => void, readonly reject: (error: Error) => void } | undefined
+  #broken: Error | undefined
+  #isDropped = false
+  #sink: ((frame: Frame) => void) | undefined
+  readonly #secured = Promise.withResolvers<Shown>()
+  readonly #gone = Promise.withResolvers<void>()
+
+  constructor (id: ConnectionId, thread: RelayThread) {
+    this.id = id
+    this.thread = thread
+    this.#secured.promise.catch(() => {}) // it may fail when nobody waits any more
+    thread.connections.set(id, report => { this.#hear(report) })
+  }
+
+  /** Resolves when the TLS handshake is done; rejects with HandshakeError, or with the reason of a `drop`. */
+  get secured (): Promise<Shown> { return this.#secured.promise }
+
+  async next (type: ControlType): Promise<Uint8Array> {
+    return expectFrame(this.#queue.shift() ?? await this.#wait(), type)
+  }
+
+  send (frame: Uint8Array): void {
+    this.thread.post({ op: 'send', id: this.id, frame })
+  }
+
+  /** From now on frames go to `sink`, those that wait first. */
+  forward (sink: (frame: Frame) => void): void {
+    this.#sink = sink
+    for (const frame of this.#queue.splice(0)) sink(frame)
+  }
+
+  /** The connection is gone, or belongs to somebody else: nothing more will be heard. */
+  leave (): void {
+    this.thread.connections.delete(this.id)
+  }
+
+  /** Ends it: politely, or at once. Resolves when it is gone. */
+  async drop (how: 'reset' | 'politely', reason?: Error): Promise<void> {
+    this.#fail(reason ?? new HandshakeError('handshake-failed', 'closed'))
+    if (this.#sink !== undefined || this.#isDropped) return // what is forwarded ends as a whole
+    this.#isDropped = true
+    this.thread.post({ op: 'drop', id: this.id, how })
+    if (how === 'politely') await this.#gone.promise
+    else this.leave()
+  }
+
+  #hear (report: ConnectionReport): void {
+    switch (report.is) {
+      case 'secured': this.#secured.resolve({ chain: report.chain, flowId: report.flowId }); return
+      // The thread knows no other types, and data is none of ours.
+      case 'frame': this.#deliver({ type: report.type as ControlType, payload: report.payload }); return
+      case 'broken': this.#fail(new HandshakeError(report.code, report.detail)); return
+      case 'gone': this.leave(); this.#gone.resolve()
+    }
+  }
+
+  #deliver (frame: Frame): void {
+    if (this.#sink !== undefined) { this.#sink(frame); return }
+    const waiter = this.#waiter
+    this.#waiter = undefined
+    if (waiter === undefined) this.#queue.push(frame)
+    else waiter.resolve(frame)
+  }
+
+  #wait (): Promise<Frame> {
+    if (this.#broken !== undefined) return Promise.reject(this.#broken)
+    return new Promise((resolve, reject) => { this.#waiter = { resolve, reject } })
+  }
+
+  #fail (error: Error): void {
+    this.#broken ??= error
+    this.#secured.reject(error)
+    this.#waiter?.reject(error)
+    this.#waiter = undefined
+  }
+}

@@ -1,0 +1,75 @@
+/**
+ * What the main thread and a relay thread say to each other. Plain data, posted in batches, in order.
+ *
+ * A connection is named by a number: what a thread accepts is negative, what the main thread has dialled is positive.
+ * From `accepted` or `dial` on, the thread owns the descriptor; it closes it when it is told to, or after `forward`.
+ * So as long as the main thread has not said `drop`, `secure` or `forward`, it may ask the kernel about the number.
+ */
+
+import type { Census } from '../../sys/index.ts'
+import type { Side } from '../ending.ts'
+
+export type ConnectionId = number
+
+/** From the main thread. */
+export type Order =
+  /** Accepts on a listening descriptor that stays the main thread's. */
+  | { readonly op: 'listen', readonly listener: number, readonly fd: number }
+  | { readonly op: 'unlisten', readonly listener: number }
+  /** Connects `fd`; `to` is a sockaddr. */
+  | { readonly op: 'dial', readonly id: ConnectionId, readonly fd: number, readonly to: Uint8Array }
+  /** Ends a connection that is not forwarded: by a reset, or as politely as it can be. Answered by `gone`. */
+  | { readonly op: 'drop', readonly id: ConnectionId, readonly how: 'reset' | 'politely' }
+  /** A certificate to be used by `secure`. */
+  | { readonly op: 'context', readonly context: number, readonly certificates: readonly Uint8Array[], readonly privateKey: Uint8Array, readonly groups: string }
+  | { readonly op: 'forget', readonly context: number }
+  | { readonly op: 'secure', readonly id: ConnectionId, readonly role: 'client' | 'server', readonly context: number }
+  /** A whole control frame. */
+  | { readonly op: 'send', readonly id: ConnectionId, readonly frame: Uint8Array }
+  | { readonly op: 'forward', readonly client: ConnectionId, readonly server: ConnectionId }
+  /** Ends a forwarded connection, named by its client; an agent at the other end is sent `frame` first. */
+  | { readonly op: 'abort', readonly client: ConnectionId, readonly frame?: Uint8Array }
+  | { readonly op: 'census' }
+  /** Drops everything. Answered by `stopped`. */
+  | { readonly op: 'stop' }
+
+/** How a forwarded connection ended by itself. */
+export type ThreadEnding =
+  | { readonly kind: 'completed' }
+  /** As it was told to. */
+  | { readonly kind: 'aborted' }
+  | { readonly kind: 'reset', readonly by: Side, readonly detail: string }
+  /** An agent said so; `payload` is that of its reset frame. */
+  | { readonly kind: 'told', readonly by: Side, readonly payload: Uint8Array }
+
+/** From a relay thread. */
+export type Report =
+  | { readonly is: 'accepted', readonly id: ConnectionId, readonly listener: number, readonly fd: number, readonly local: Uint8Array, readonly remote: Uint8Array }
+  /** An accept failed; the listener goes on. */
+  | { readonly is: 'refused', readonly listener: number, readonly errno: number }
+  | { readonly is: 'unlistened', readonly listener: number }
+  | { readonly is: 'connected', readonly id: ConnectionId }
+  /** A dial failed; the connection is gone. */
+  | { readonly is: 'failed', readonly id: ConnectionId, readonly errno: number }
+  /** The TLS handshake is done; whether `chain` (DER, leaf first) means anything is for the main thread to say. */
+  | { readonly is: 'secured', readonly id: ConnectionId, readonly chain: readonly Uint8Array[], readonly flowId: Uint8Array }
+  | { readonly is: 'frame', readonly id: ConnectionId, readonly type: number, readonly payload: Uint8Array }
+  /** A secured connection broke before it was forwarded. It still has to be dropped. */
+  | { readonly is: 'broken', readonly id: ConnectionId, readonly code: 'handshake-failed' | 'protocol-error', readonly detail: string }
+  | { readonly is: 'gone', readonly id: ConnectionId }
+  /** Application bytes that were passed on since the last report: triples of id of the client, from client, from server. */
+  | { readonly is: 'moved', readonly counts: readonly number[] }
+  /** A forwarded connection is over: both descriptors are closed, or will be without further word. */
+  | { readonly is: 'ended', readonly client: ConnectionId, readonly fromClient: number, readonly fromServer: number, readonly ending: ThreadEnding }
+  | { readonly is: 'census' } & Census
+  /** The last word: what it still held after letting go of all it knew of. */
+  | { readonly is: 'stopped' } & Census
+
+/** What a thread starts with. */
+export interface ThreadData {
+  /** Number of the eventfd that wakes it. */
+  readonly bell: number
+  /** Set to 1, before the bell is rung, when the process is about to exit. */
+  readonly quit: Int32Array<SharedArrayBuffer>
+  readonly trace: boolean
+}

@@ -1,0 +1,237 @@
+/** A relay thread's work: obeys orders, keeps its connections, reports. It knows no policy. */
+
+import { HandshakeError, alpnEncrypt } from '../../../frames/index.ts'
+import { SysError, TlsContext, WriteBuffers, census } from '../../../sys/index.ts'
+import { Chunks } from './chunk.ts'
+import { Listener } from './listener.ts'
+import { PlainLeg } from './plain-leg.ts'
+import { Pipes } from './pipes.ts'
+import { Pump } from './pump.ts'
+import { Secured } from './secured.ts'
+import { Securing } from './securing.ts'
+import { Dial, resetSocket } from './socket.ts'
+import type { ConnectionId, Order, Report } from '../protocol.ts'
+import type { Leg } from './leg.ts'
+import type { Loop } from './loop.ts'
+import type { SecureLeg } from './secure-leg.ts'
+import type { RawSocket } from './socket.ts'
+
+/** What is behind a number. */
+type Entry =
+  | { readonly is: 'dialling', readonly dial: Dial }
+  | { readonly is: 'raw', readonly socket: RawSocket }
+  | { readonly is: 'securing', readonly securing: Securing }
+  | { readonly is: 'secured', readonly secured: Secured }
+  | { readonly is: 'forwarding', readonly forward: Forward, readonly leg: Leg }
+
+interface Forward {
+  readonly client: ConnectionId
+  readonly server: ConnectionId
+  readonly pump: Pump
+}
+
+/** How often bytes in motion are reported, ms. */
+const reportMs = 500
+
+export class Relay {
+  readonly #loop: Loop
+  readonly #report: (report: Report) => void
+  readonly #chunks = new Chunks()
+  readonly #pipes = new Pipes()
+  readonly #buffers = new WriteBuffers()
+  readonly #contexts = new Map<number, TlsContext>()
+  readonly #listeners = new Map<number, Listener>()
+  readonly #entries = new Map<ConnectionId, Entry>()
+  /** All that live, also those that are on their way out, each with whom to tell when it is gone. */
+  readonly #legs = new Map<SecureLeg, ConnectionId | undefined>()
+  readonly #moved = new Set<Forward>()
+  #lastAccepted = 0
+
+  constructor (loop: Loop, report: (report: Report) => void) {
+    this.#loop = loop
+    this.#report = report
+  }
+
+  /** Never throws: what goes wrong with an order is told of its connection. */
+  obey (order: Order): void {
+    try {
+      this.#obey(order)
+    } catch (error) {
+      const detail = error instanceof Error ? error.message : String(error)
+      if ('id' in order) this.#report({ is: 'broken', id: order.id, code: 'handshake-failed', detail })
+      else if ('client' in order) this.#report({ is: 'ended', client: order.client, fromClient: 0, fromServer: 0, ending: { kind: 'reset', by: 'client', detail } })
+      else if ('listener' in order) this.#report({ is: 'refused', listener: order.listener, errno: error instanceof SysError ? error.errno : 0 })
+      // A context that cannot be made is missed by those who ask for it.
+    }
+  }
+
+  #obey (order: Order): void {
+    switch (order.op) {
+      case 'listen': this.#listen(order.listener, order.fd); return
+      case 'unlisten': this.#unlisten(order.listener); return
+      case 'dial': this.#dial(order.id, order.fd, order.to); return
+      case 'drop': this.#drop(order.id, order.how); return
+      case 'context': this.#contexts.set(order.context, new TlsContext({ ...order, protocols: [alpnEncrypt] })); return
+      case 'forget': this.#contexts.get(order.context)?.close(); this.#contexts.delete(order.context); return
+      case 'secure': this.#secure(order.id, order.role, order.context); return
+      case 'send': this.#send(order.id, order.frame); return
+      case 'forward': this.#forward(order.client, order.server); return
+      case 'abort': this.#abort(order.client, order.frame); return
+      case 'census': this.#report({ is: 'census', ...census() }); return
+      case 'stop': this.#stop()
+    }
+  }
+
+  #listen (listener: number, fd: number): void {
+    this.#listeners.set(listener, new Listener(fd, this.#loop, {
+      accepted: (socket, local, remote) => {
+        const id = --this.#lastAccepted
+        this.#entries.set(id, { is: 'raw', socket })
+        this.#report({ is: 'accepted', id, listener, fd: socket.fd.number, local, remote })
+      },
+      failed: errno => { this.#report({ is: 'refused', listener, errno }) },
+    }))
+  }
+
+  #unlisten (listener: number): void {
+    this.#listeners.get(listener)?.close()
+    this.#listeners.delete(listener)
+    this.#report({ is: 'unlistened', listener })
+  }
+
+  #dial (id: ConnectionId, fd: number, to: Uint8Array): void {
+    const dial = Dial.start(fd, to, this.#loop, result => {
+      if (typeof result === 'number') {
+        this.#entries.delete(id)
+        this.#report({ is: 'failed', id, errno: result })
+      } else {
+        this.#entries.set(id, { is: 'raw', socket: result })
+        this.#report({ is: 'connected', id })
+      }
+    })
+    if (dial !== undefined) this.#entries.set(id, { is: 'dialling', dial })
+  }
+
+  /** What is gone already may be dropped once more: order and report have met on the way. */
+  #drop (id: ConnectionId, how: 'reset' | 'politely'): void {
+    const entry = this.#entries.get(id)
+    if (entry === undefined || entry.is === 'forwarding') return
+    this.#entries.delete(id)
+    switch (entry.is) {
+      case 'dialling': entry.dial.cancel(); break
+      case 'raw': resetSocket(entry.socket, this.#loop); break
+      case 'securing': entry.securing.drop(); break
+      case 'secured': this.#dropSecured(id, entry.secured.leg, how); return
+    }
+    if (how === 'politely') this.#report({ is: 'gone', id })
+  }
+
+  #dropSecured (id: ConnectionId, leg: SecureLeg, how: 'reset' | 'politely'): void {
+    if (how === 'politely') {
+      this.#legs.set(leg, id)
+      leg.close()
+    } else {
+      leg.release()
+    }
+  }
+
+  #secure (id: ConnectionId, role: 'client' | 'server', context: number): void {
+    const entry = this.#entries.get(id)
+    const tlsContext = this.#contexts.get(context)
+    if (entry?.is !== 'raw' || tlsContext === undefined) throw new Error('nothing to secure')
+    const { socket } = entry
+    const securing = new Securing(socket, tlsContext, role, this.#buffers, this.#loop, {
+      done: (tls, shown) => {
+        const secured = new Secured({
+          ...socket, tls, loop: this.#loop,
+          onControl: (type, payload) => { this.#report({ is: 'frame', id, type, payload }) },
+          onBroken: error => { this.#tellBroken(id, error) },
+          onGone: leg => { this.#gone(leg) },
+        })
+        this.#legs.set(secured.leg, undefined)
+        this.#entries.set(id, { is: 'secured', secured })
+        this.#report({ is: 'secured', id, ...shown })
+      },
+      failed: error => { this.#tellBroken(id, error) },
+    })
+    this.#entries.set(id, { is: 'securing', securing })
+  }
+
+  #gone (leg: SecureLeg): void {
+    const id = this.#legs.get(leg)
+    this.#legs.delete(leg)
+    if (id !== undefined) this.#report({ is: 'gone', id })
+  }
+
+  /** A frame for a connection that is gone is lost with it. */
+  #send (id: ConnectionId, frame: Uint8Array): void {
+    const entry = this.#entries.get(id)
+    if (entry?.is === 'secured') entry.secured.leg.control(frame)
+    else if (entry?.is === 'forwarding') entry.leg.control(frame)
+  }
+
+  #forward (client: ConnectionId, server: ConnectionId): void {
+    const [clientLeg, serverLeg] = [this.#toLeg(client), this.#toLeg(server)]
+    const pump = new Pump({
+      client: clientLeg, server: serverLeg, loop: this.#loop, chunks: this.#chunks, pipes: this.#pipes,
+      onMoved: () => { this.#note(forward) },
+      onEnd: ending => { this.#ended(forward, ending) },
+    })
+    const forward = { client, server, pump }
+    this.#entries.set(client, { is: 'forwarding', forward, leg: clientLeg })
+    this.#entries.set(server, { is: 'forwarding', forward, leg: serverLeg })
+  }
+
+  #toLeg (id: ConnectionId): Leg {
+    const entry = this.#entries.get(id)
+    if (entry?.is === 'raw') return new PlainLeg(entry.socket.fd, entry.socket.wire, this.#loop, this.#chunks)
+    if (entry?.is !== 'secured') throw new Error('nothing to forward')
+    entry.secured.leg.open()
+    return entry.secured.leg
+  }
+
+  #abort (client: ConnectionId, frame: Uint8Array | undefined): void {
+    const entry = this.#entries.get(client)
+    if (entry?.is !== 'forwarding') return // it has just ended by itself
+    entry.forward.pump.abort(frame)
+    this.#ended(entry.forward, { kind: 'aborted' })
+  }
+
+  #ended (forward: Forward, ending: (Report & { is: 'ended' })['ending']): void {
+    this.#entries.delete(forward.client)
+    this.#entries.delete(forward.server)
+    this.#moved.delete(forward)
+    this.#report({ is: 'ended', client: forward.client, ...forward.pump.takeMoved(), ending })
+  }
+
+  #note (forward: Forward): void {
+    if (this.#moved.size === 0) this.#loop.after(reportMs, () => { this.#tellMoved() })
+    this.#moved.add(forward)
+  }
+
+  #tellMoved (): void {
+    const counts = [...this.#moved].flatMap(({ client, pump }) => {
+      const { fromClient, fromServer } = pump.takeMoved()
+      return [client, fromClient, fromServer]
+    })
+    this.#moved.clear()
+    if (counts.length > 0) this.#report({ is: 'moved', counts })
+  }
+
+  #tellBroken (id: ConnectionId, { code, detail }: HandshakeError): void {
+    this.#report({ is: 'broken', id, code: code === 'protocol-error' ? code : 'handshake-failed', detail })
+  }
+
+  #stop (): void {
+    for (const listener of this.#listeners.values()) listener.close()
+    for (const [id, entry] of [...this.#entries]) {
+      if (entry.is === 'forwarding') entry.forward.pump.abort(undefined)
+      else this.#drop(id, 'reset')
+    }
+    for (const leg of [...this.#legs.keys()]) leg.release()
+    for (const context of this.#contexts.values()) context.close()
+    this.#pipes[Symbol.dispose]()
+    this.#buffers[Symbol.dispose]()
+    this.#loop.stop()
+  }
+}

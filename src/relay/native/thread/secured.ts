@@ -1,0 +1,41 @@
+/** A connection under TLS that is not forwarded yet: control frames come and go, data waits. */
+
+import { HandshakeError } from '../../../frames/index.ts'
+import { received } from './leg.ts'
+import { SecureLeg } from './secure-leg.ts'
+import type { Task } from './loop.ts'
+import type { SecureLegParts } from './secure-leg.ts'
+
+export interface SecuredParts extends Omit<SecureLegParts, 'onGone'> {
+  /** Heard at most once; it still has to be dropped. */
+  onBroken (error: HandshakeError): void
+  onGone (leg: SecureLeg): void
+}
+
+export class Secured implements Task {
+  readonly leg: SecureLeg
+  readonly #onBroken: (error: HandshakeError) => void
+  #toldBroken = false
+
+  constructor (parts: SecuredParts) {
+    this.leg = new SecureLeg({ ...parts, onGone: () => { parts.onGone(this.leg) } })
+    this.#onBroken = parts.onBroken
+    parts.loop.assign(parts.wire, this)
+  }
+
+  run (): boolean {
+    const { leg } = this
+    if (leg.flush() === 'failed' || leg.watch() === received.failed) this.#tell(leg.broken)
+    return false
+  }
+
+  crash (): void {
+    this.#tell(new HandshakeError('handshake-failed', 'internal-error'))
+  }
+
+  #tell (error: HandshakeError | undefined): void {
+    if (this.#toldBroken) return
+    this.#toldBroken = true
+    this.#onBroken(error ?? new HandshakeError('handshake-failed', 'peer-closed'))
+  }
+}

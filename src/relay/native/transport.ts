@@ -1,0 +1,159 @@
+/** Moves bytes in relay threads: epoll, OpenSSL on raw descriptors, splice. The main thread gives orders and judges. */
+
+import { HandshakeError, Session, ownSvid } from '../../handshake/index.ts'
+import { Fd, SysError, decodeSockaddr, encodeSockaddr, localAddressOf, whyNoOpenssl } from '../../sys/index.ts'
+import { NativeChannel } from './channel.ts'
+import { NativeConnection } from './connection.ts'
+import { Contexts } from './contexts.ts'
+import { forward } from './forward.ts'
+import { RelayThread } from './thread.ts'
+import type { HandshakeParts } from '../../handshake/index.ts'
+import type { Role } from '../../frames/index.ts'
+import type { SocketAddress } from '../../model/address.ts'
+import type { Census } from '../../sys/index.ts'
+import type { Ending, Meter, RevokeSignal } from '../ending.ts'
+import type { Connection, DialOptions, End, ListenHooks, Listening, Transport } from '../transport.ts'
+import type { ListenerReport } from './thread.ts'
+
+export interface NativeOptions {
+  /** How many relay threads. */
+  readonly threads: number
+  /** Whether the threads remember who made what they hold; for tests. @default false */
+  readonly trace?: boolean
+}
+
+/** Why this transport is not to be had here; `undefined` when it is. */
+export function whyNotNative (): string | undefined {
+  return whyNoOpenssl()
+}
+
+export class NativeTransport implements Transport {
+  readonly kind = 'native'
+  readonly failed: Promise<never>
+  readonly #threads: readonly RelayThread[]
+  readonly #contexts = new Contexts()
+  readonly #listening = new Set<Listening>()
+  #lastListener = 0
+  #lastDialled = 0
+
+  /** Starts the threads. Throws where `whyNotNative` has a reason. */
+  constructor ({ threads, trace = false }: NativeOptions) {
+    const why = whyNotNative()
+    if (why !== undefined) throw new Error(`no native relay: ${why}`)
+    this.#threads = Array.from({ length: threads }, () => new RelayThread(trace))
+    this.failed = Promise.race(this.#threads.map(({ failed }) => failed))
+    this.failed.catch(() => {}) // it may come when nobody listens yet
+  }
+
+  /** Every thread waits at the listener; the kernel wakes one, so a busy one gets fewer. */
+  async listen (taken: Fd, hooks: ListenHooks): Promise<Listening> {
+    const number = ++this.#lastListener
+    const listener = new Fd(taken.release())
+    const closed = this.#threads.map(thread => new Promise<void>(resolve => {
+      thread.listeners.set(number, report => {
+        if (report.is !== 'unlistened') { heed(report, thread, hooks); return }
+        thread.listeners.delete(number)
+        resolve()
+      })
+      thread.post({ op: 'listen', listener: number, fd: listener.number })
+    }))
+    const listening: Listening = {
+      close: async () => {
+        if (!this.#listening.delete(listening)) return
+        for (const thread of this.#threads) thread.post({ op: 'unlisten', listener: number })
+        await Promise.all(closed)
+        listener.close() // only now nobody there uses its number
+      },
+    }
+    this.#listening.add(listening)
+    return listening
+  }
+
+  dial (dialer: Fd, to: SocketAddress, { signal, beside }: DialOptions): Promise<Connection> {
+    const { thread } = ours(beside)
+    const id = ++this.#lastDialled
+    const fd = dialer.release()
+    return new Promise((resolve, reject) => {
+      const settle = (): void => { signal.removeEventListener('abort', abort); thread.connections.delete(id) }
+      const abort = (): void => {
+        settle()
+        thread.post({ op: 'drop', id, how: 'reset' })
+        reject(signal.reason)
+      }
+      thread.connections.set(id, report => {
+        settle()
+        if (report.is === 'connected') resolve(new NativeConnection(id, thread, fd, localAddressOf(fd), to))
+        else reject(new SysError('connect', report.is === 'failed' ? report.errno : 0))
+      })
+      signal.addEventListener('abort', abort, { once: true })
+      thread.post({ op: 'dial', id, fd, to: encodeSockaddr(to) })
+      if (signal.aborted) abort()
+    })
+  }
+
+  async secureOutbound (connection: Connection, parts: HandshakeParts, signal: AbortSignal): Promise<Session> {
+    return await this.#secure('client', ours(connection), parts, signal)
+  }
+
+  async secureInbound (connection: Connection, parts: HandshakeParts, signal: AbortSignal): Promise<Session> {
+    return await this.#secure('server', ours(connection), parts, signal)
+  }
+
+  async forward (client: End, server: End, meter: Meter, revoke: RevokeSignal): Promise<Ending> {
+    return await forward(client, server, meter, revoke)
+  }
+
+  async close (): Promise<void> {
+    await this.stop()
+  }
+
+  /** As `close`; resolves with what each thread could not let go of, which is a fault. */
+  async stop (): Promise<readonly Census[]> {
+    await Promise.all([...this.#listening].map(listening => listening.close()))
+    this.#contexts.close()
+    return await Promise.all(this.#threads.map(thread => thread.stop()))
+  }
+
+  /** What each thread holds now. */
+  async census (): Promise<readonly Census[]> {
+    return await Promise.all(this.#threads.map(thread => thread.census()))
+  }
+
+  async #secure (role: Role, connection: NativeConnection, parts: HandshakeParts, signal: AbortSignal): Promise<Session> {
+    const { id, thread } = connection
+    const context = await this.#contextFor(connection, parts, signal)
+    if (signal.aborted) { connection.reset(); throw signal.reason }
+    if (!connection.take()) throw new HandshakeError('handshake-failed', 'closed')
+    const channel = new NativeChannel(id, thread)
+    signal.addEventListener('abort', () => { void channel.drop('reset', signal.reason) }, { once: true })
+    thread.post({ op: 'secure', id, role, context })
+    try {
+      const shown = await channel.secured
+      return await Session.prove({ role, ...shown, channel, hangUp: () => channel.drop('politely'), cut: () => { void channel.drop('reset') } }, parts)
+    } catch (error) {
+      await channel.drop('reset')
+      throw error
+    }
+  }
+
+  async #contextFor (connection: NativeConnection, parts: HandshakeParts, signal: AbortSignal): Promise<number> {
+    try {
+      return this.#contexts.numberOf(await ownSvid(parts, signal), parts, connection.thread)
+    } catch (error) {
+      connection.reset()
+      throw error
+    }
+  }
+}
+
+function heed (report: Exclude<ListenerReport, { is: 'unlistened' }>, thread: RelayThread, hooks: ListenHooks): void {
+  if (report.is === 'refused') { hooks.onError(new SysError('accept', report.errno)); return }
+  const [local, remote] = [decodeSockaddr(report.local), decodeSockaddr(report.remote)]
+  if (local === undefined || remote === undefined) thread.post({ op: 'drop', id: report.id, how: 'reset' })
+  else hooks.serve(new NativeConnection(report.id, thread, report.fd, local, remote))
+}
+
+function ours (connection: Connection): NativeConnection {
+  if (!(connection instanceof NativeConnection)) throw new TypeError('a connection of another transport')
+  return connection
+}

@@ -1,0 +1,61 @@
+/** The reference: Node's own sockets, TLS and streams. */
+
+import { FrameChannel, secureInbound, secureOutbound } from '../../handshake/index.ts'
+import { acceptOn } from './accept.ts'
+import { StreamConnection } from './connection.ts'
+import { dial } from './dial.ts'
+import { join } from './join.ts'
+import { SessionLeg } from './session-leg.ts'
+import { SocketLeg } from './socket-leg.ts'
+import type { HandshakeParts, Session } from '../../handshake/index.ts'
+import type { SocketAddress } from '../../model/address.ts'
+import type { Fd } from '../../sys/index.ts'
+import type { Ending, Meter, RevokeSignal } from '../ending.ts'
+import type { Connection, DialOptions, End, ListenHooks, Listening, Transport } from '../transport.ts'
+import type { Leg } from './leg.ts'
+
+export class StreamTransport implements Transport {
+  readonly kind = 'streams'
+  /** There are no threads that could die. */
+  readonly failed = new Promise<never>(() => {})
+  readonly #listening = new Set<Listening>()
+
+  async listen (listener: Fd, hooks: ListenHooks): Promise<Listening> {
+    const listening = await acceptOn(listener, hooks)
+    this.#listening.add(listening)
+    return { close: async () => { this.#listening.delete(listening); await listening.close() } }
+  }
+
+  async dial (dialer: Fd, to: SocketAddress, { signal }: DialOptions): Promise<Connection> {
+    return new StreamConnection(await dial(dialer, to, signal))
+  }
+
+  async secureOutbound (connection: Connection, parts: HandshakeParts, signal: AbortSignal): Promise<Session> {
+    return await secureOutbound(ours(connection).take(), parts, signal)
+  }
+
+  async secureInbound (connection: Connection, parts: HandshakeParts, signal: AbortSignal): Promise<Session> {
+    return await secureInbound(ours(connection).take(), parts, signal)
+  }
+
+  async forward (client: End, server: End, meter: Meter, revoke: RevokeSignal): Promise<Ending> {
+    return await join(legOf(client), legOf(server), meter, revoke)
+  }
+
+  async close (): Promise<void> {
+    for (const listening of this.#listening) await listening.close()
+    this.#listening.clear()
+  }
+}
+
+function legOf (end: End): Leg {
+  if (!('channel' in end)) return new SocketLeg(ours(end).take())
+  const { channel } = end
+  if (!(channel instanceof FrameChannel)) throw new TypeError('a session of another transport')
+  return new SessionLeg(end, channel)
+}
+
+function ours (connection: Connection): StreamConnection {
+  if (!(connection instanceof StreamConnection)) throw new TypeError('a connection of another transport')
+  return connection
+}

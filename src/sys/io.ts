@@ -1,0 +1,81 @@
+/**
+ * Calls on descriptors that the relay makes for every few kilobytes: no exceptions, no objects.
+ *
+ * Each returns what the kernel returns, or the negative errno (`-errnos.EAGAIN`). Nothing here blocks.
+ */
+
+import { constants } from 'node:os'
+import * as koffi from 'koffi'
+import { SysError } from './error.ts'
+import { libc } from './libc.ts'
+import type { Address } from './memory.ts'
+
+const library = koffi.load('libc.so.6')
+
+const raw = {
+  read: library.func('int64 read(int fd, uintptr_t buffer, size_t length)') as (fd: number, buffer: Address, length: number) => number,
+  write: library.func('int64 write(int fd, uintptr_t buffer, size_t length)') as (fd: number, buffer: Address, length: number) => number,
+  splice: library.func('int64 splice(int from, uintptr_t offset, int to, uintptr_t offset2, size_t length, uint flags)') as
+    (from: number, offset: 0, to: number, offset2: 0, length: number, flags: number) => number,
+  shutdown: library.func('int shutdown(int fd, int how)') as (fd: number, how: number) => number,
+  accept4: library.func('int accept4(int fd, uintptr_t address, uintptr_t length, int flags)') as (fd: number, address: Address, length: Address, flags: number) => number,
+  connect: library.func('int connect(int fd, const void *address, uint length)') as (fd: number, address: Uint8Array, length: number) => number,
+  // The casts above are the declarations of the C prototypes beside them: koffi returns untyped functions.
+}
+
+/** The errnos that are not failures of ours, and the ones that we tell apart. */
+export const errnos = constants.errno
+
+/** splice.h, sys/socket.h */
+const SPLICE_F_MOVE = 1
+const SPLICE_F_NONBLOCK = 2
+const SHUT_WR = 1
+const SOL_SOCKET = 1
+const SO_ERROR = 4
+const SOCK_NONBLOCK_CLOEXEC = 0o2004000
+
+/** read(2) */
+export function read (fd: number, to: Address, length: number): number {
+  return settle(raw.read(fd, to, length))
+}
+
+/** write(2). Node ignores SIGPIPE, so a closed peer is EPIPE. */
+export function write (fd: number, from: Address, length: number): number {
+  return settle(raw.write(fd, from, length))
+}
+
+/** splice(2) between a pipe and a socket, without waiting. */
+export function splice (from: number, to: number, length: number): number {
+  return settle(raw.splice(from, 0, to, 0, length, SPLICE_F_MOVE | SPLICE_F_NONBLOCK))
+}
+
+/** Sends a FIN after what is queued. */
+export function shutdownWrite (fd: number): number {
+  return settle(raw.shutdown(fd, SHUT_WR))
+}
+
+/** accept4(2), non-blocking and closed on exec; the peer's address goes to `address`, its length to the 4 bytes at `length`. */
+export function accept (fd: number, address: Address, length: Address): number {
+  return settle(raw.accept4(fd, address, length, SOCK_NONBLOCK_CLOEXEC))
+}
+
+/** connect(2); -EINPROGRESS is what a non-blocking one says. `address` is a sockaddr. */
+export function connect (fd: number, address: Uint8Array): number {
+  return settle(raw.connect(fd, address, address.length))
+}
+
+/** SO_ERROR, taken: the negative errno that ended the connection, or 0. */
+export function errorOf (fd: number): number {
+  const [value, length] = [new Uint8Array(4), Uint8Array.of(4, 0, 0, 0)]
+  const result = settle(libc.getsockopt(fd, SOL_SOCKET, SO_ERROR, value, length))
+  return result < 0 ? result : -new DataView(value.buffer).getInt32(0, true)
+}
+
+/** The name of a negative result, e.g. `ECONNRESET`. */
+export function nameOfErrno (result: number): string {
+  return new SysError('', -result).code
+}
+
+function settle (result: number): number {
+  return result < 0 ? -koffi.errno() : result
+}

@@ -1,0 +1,208 @@
+/**
+ * One TLS connection of OpenSSL on a descriptor that is the caller's.
+ *
+ * Nothing here waits: what would block says so, and is called again when the socket is ready. The caller keeps the
+ * descriptor open as long as this lives.
+ */
+
+import { noteLive, strikeLive } from '../census.ts'
+import { SysError } from '../error.ts'
+import { lastErrno } from '../libc.ts'
+import { Memory } from '../memory.ts'
+import { OpenSslError, takeError } from './error.ts'
+import { openssl } from './library.ts'
+import type { Address } from '../memory.ts'
+import type { TlsContext } from './context.ts'
+import type { Bio, Ssl, X509 } from './library.ts'
+import type { WriteBuffer, WriteBuffers } from './write-buffer.ts'
+
+/** What a call says when it has not done what was asked; `closed`: the peer said close_notify, so nothing was cut off. */
+export const tlsResult = { done: 1, closed: 0, wantsRead: -1, wantsWrite: -2, broken: -3 } as const
+const { done, closed, wantsRead, wantsWrite, broken } = tlsResult
+
+/** ssl.h */
+const SSL_ERROR_WANT_READ = 2
+const SSL_ERROR_WANT_WRITE = 3
+const SSL_ERROR_SYSCALL = 5
+const SSL_ERROR_ZERO_RETURN = 6
+/** Longest chain that is taken from a peer; verification accepts fewer. */
+const maxChain = 8
+
+export class TlsConnection implements Disposable {
+  #ssl: Ssl
+  readonly #direct: Bio
+  readonly #fd: number
+  readonly #buffers: WriteBuffers
+  #buffer: WriteBuffer | undefined
+  #error: OpenSslError | undefined
+
+  /** Throws OpenSslError. `fd` is a connected, non-blocking socket. */
+  constructor (context: TlsContext, fd: number, role: 'client' | 'server', buffers: WriteBuffers) {
+    const ssl = openssl()
+    this.#fd = fd
+    this.#buffers = buffers
+    this.#ssl = ssl.SSL_new(context.pointer)
+    if (this.#ssl === 0) throw takeError('SSL_new')
+    noteLive(this, 'SSL')
+    this.#direct = ssl.BIO_new_socket(fd, 0)
+    if (this.#direct === 0) { ssl.SSL_free(this.#ssl); strikeLive(this); throw takeError('BIO_new_socket') }
+    // One reference each for reading and for writing.
+    ssl.BIO_up_ref(this.#direct)
+    ssl.SSL_set0_rbio(this.#ssl, this.#direct)
+    ssl.SSL_set0_wbio(this.#ssl, this.#direct)
+    if (role === 'client') ssl.SSL_set_connect_state(this.#ssl)
+    else ssl.SSL_set_accept_state(this.#ssl)
+  }
+
+  /** Whether OpenSSL holds bytes from the socket that `read` has not given yet, perhaps only a part of a record. */
+  get hasPending (): boolean { return openssl().SSL_has_pending(this.#ssl) === 1 }
+
+  /** Why `broken` was said first. */
+  get error (): OpenSslError | undefined { return this.#error }
+
+  /** Whether encrypted bytes wait for the socket. */
+  get isBlocked (): boolean { return this.#buffer !== undefined }
+
+  /** Goes on with the handshake: `done`, or as `read`. */
+  handshake (): number {
+    this.#attach()
+    const result = openssl().SSL_do_handshake(this.#ssl)
+    const said = result === 1 ? done : this.#settle('handshake', result)
+    const flushed = this.flush()
+    return flushed === broken ? broken : said
+  }
+
+  /** Reads many records at once from now on. Not for a connection that leaves TLS: it would read beyond. */
+  readAhead (): void {
+    openssl().SSL_set_read_ahead(this.#ssl, 1)
+  }
+
+  /** Decrypted bytes, at most `length`: their number, or `closed`, `wantsRead`, `wantsWrite`, `broken`. */
+  read (to: Address, length: number): number {
+    const result = openssl().SSL_read(this.#ssl, to, length)
+    return result > 0 ? result : this.#settle('read', result)
+  }
+
+  /**
+   * Encrypts bytes, all of them, into the buffer; `flush` sends them. Call it only while not `isBlocked`, with at
+   * most `maxWrite` bytes between two flushes. False when the connection is broken.
+   */
+  write (from: Address, length: number): boolean {
+    this.#attach()
+    if (openssl().SSL_write(this.#ssl, from, length) === length) return true
+    // The buffer takes any permitted amount, so whatever it was, the connection cannot go on.
+    this.#error = takeError('write')
+    return false
+  }
+
+  /** Sends what is encrypted: `done`, `wantsWrite` (call again when the socket is writable), `broken`. */
+  flush (): number {
+    if (this.#buffer === undefined) return done
+    const result = this.#buffer.flush()
+    if (result === 'blocked') return wantsWrite
+    if (result === 'done') { this.#detach(); return done }
+    this.#error ??= takeError('write')
+    return broken
+  }
+
+  /** Puts close_notify into the buffer, if the connection can still say it. */
+  sayClose (): void {
+    this.#attach()
+    openssl().SSL_shutdown(this.#ssl)
+    openssl().ERR_clear_error()
+  }
+
+  /** The ALPN name that was agreed on; empty when none was. */
+  get protocol (): string {
+    const out = new Memory(16)
+    const ssl = openssl()
+    ssl.SSL_get0_alpn_selected(this.#ssl, out.address, out.at(8))
+    const length = new DataView(out.bytes.buffer).getUint32(8, true)
+    return Buffer.from(copy(Number(new BigUint64Array(out.bytes.buffer, 0, 1)[0]), Math.min(length, 255))).toString('latin1')
+  }
+
+  /** RFC 8446, 7.5, without a context. */
+  export (label: string, length: number): Uint8Array {
+    const out = new Uint8Array(length)
+    if (openssl().SSL_export_keying_material(this.#ssl, out, length, label, label.length, 0, 0, 0) !== 1) throw takeError('export')
+    return out
+  }
+
+  /** The certificates that the peer has shown, leaf first, in DER; empty when it showed none. */
+  peerChain (): Uint8Array[] {
+    const ssl = openssl()
+    const leaf = ssl.SSL_get0_peer_certificate(this.#ssl)
+    if (leaf === 0) return []
+    const stack = ssl.SSL_get_peer_cert_chain(this.#ssl)
+    const count = stack === 0 ? 0 : Math.min(ssl.OPENSSL_sk_num(stack), maxChain)
+    const chain = Array.from({ length: count }, (_, i) => derOf(ssl.OPENSSL_sk_value(stack, i)))
+    // A client's stack holds the leaf too, a server's does not.
+    const first = derOf(leaf)
+    return chain[0] !== undefined && Buffer.compare(chain[0], first) === 0 ? chain : [first, ...chain]
+  }
+
+  close (): void {
+    if (this.#ssl === 0) return
+    strikeLive(this)
+    this.#detach()
+    openssl().SSL_free(this.#ssl) // and the BIO that it holds
+    this.#ssl = 0 as Ssl // NULL
+  }
+
+  [Symbol.dispose] (): void { this.close() }
+
+  #attach (): void {
+    if (this.#buffer !== undefined) return
+    this.#buffer = this.#buffers.take()
+    openssl().SSL_set0_wbio(this.#ssl, this.#buffer.lend(this.#fd))
+  }
+
+  #detach (): void {
+    if (this.#buffer === undefined) return
+    const ssl = openssl()
+    ssl.BIO_up_ref(this.#direct)
+    ssl.SSL_set0_wbio(this.#ssl, this.#direct) // drops the reference to the buffer
+    this.#buffers.give(this.#buffer)
+    this.#buffer = undefined
+  }
+
+  /** What a failed call means; takes the reason from the queue of this thread. */
+  #settle (what: string, result: number): number {
+    const ssl = openssl()
+    const errno = lastErrno() // before another call overwrites it
+    switch (ssl.SSL_get_error(this.#ssl, result)) {
+      case SSL_ERROR_WANT_READ: return wantsRead
+      case SSL_ERROR_WANT_WRITE: return wantsWrite
+      case SSL_ERROR_ZERO_RETURN: return closed
+      case SSL_ERROR_SYSCALL: {
+        const { code } = new SysError(what, errno)
+        this.#error ??= errno === 0 ? takeError(what) : new OpenSslError(what, code, code)
+        ssl.ERR_clear_error()
+        return broken
+      }
+      default: {
+        this.#error ??= takeError(what)
+        ssl.ERR_clear_error()
+        return broken
+      }
+    }
+  }
+}
+
+/** i2d functions take the address of a pointer, which they move. */
+function derOf (certificate: X509): Uint8Array {
+  const ssl = openssl()
+  const length = ssl.i2d_X509(certificate, 0)
+  if (length <= 0) throw takeError('i2d_X509')
+  const der = new Memory(length)
+  const pointer = new Memory(8)
+  new BigUint64Array(pointer.bytes.buffer)[0] = BigInt(der.address)
+  ssl.i2d_X509(certificate, pointer.address)
+  return der.bytes
+}
+
+function copy (from: number, length: number): Uint8Array {
+  const bytes = new Memory(Math.max(1, length))
+  if (length > 0) openssl().memcpy(bytes.address, from, length)
+  return bytes.bytes.subarray(0, length)
+}

@@ -1,0 +1,416 @@
+/**
+ * What every transport promises, between every two of them.
+ *
+ * Run for each pair: the near one accepts the client application and dials, the far one accepts from the wire and
+ * dials the server application. `encrypt` has TLS and frames between them, `plain` bare bytes.
+ */
+
+import { createHash, randomBytes } from 'node:crypto'
+import { connect } from 'node:net'
+import { FrameType, encodeFrame, encodeHeader } from '../../src/frames/index.ts'
+import { HandshakeError } from '../../src/handshake/index.ts'
+import { Revocation } from '../../src/relay/index.ts'
+import { socketAddress } from '../../src/model/address.ts'
+import { openDialer } from '../../src/sys/index.ts'
+import { eventually } from '../fixtures/eventually.ts'
+import { badTable, dial, listen, openRoad, partsOf, roadParts } from '../fixtures/road.ts'
+import { endingOf, readAll } from '../fixtures/sockets.ts'
+import type { Socket } from 'node:net'
+import type { Test } from 'tap'
+import type { HandshakeParts, Session } from '../../src/handshake/index.ts'
+import type { Svid } from '../../src/identity/index.ts'
+import type { Connection, Transport } from '../../src/relay/index.ts'
+import type { Road, Trip } from '../fixtures/road.ts'
+
+export interface Pair {
+  readonly near: Transport
+  readonly far: Transport
+}
+
+const modes = ['encrypt', 'plain'] as const
+const sides = ['client', 'server'] as const
+
+/** Adds the tests to `t`; `open` gives new transports, which the suite closes. */
+export function transportConformance (t: Test, open: () => Pair): void {
+  t.setTimeout(120_000) // some megabytes, twice encrypted, on whatever machine this is
+  for (const mode of modes) t.test(mode, t => { forwarding(t, open, mode) ; t.end() })
+  t.test('handshake', t => { handshakes(t, open); t.end() })
+}
+
+/** A road with its transports, for one test. */
+async function withRoad (open: () => Pair, mode: typeof modes[number], use: (road: Road) => Promise<void>): Promise<void> {
+  const pair = open()
+  {
+    await using road = await openRoad(pair.near, pair.far, mode)
+    await use(road)
+  }
+  await close(pair)
+}
+
+async function close ({ near, far }: Pair): Promise<void> {
+  for (const transport of new Set([near, far])) await transport.close()
+}
+
+function sockets (trip: Trip, first: typeof sides[number]): readonly [Socket, Socket] {
+  return first === 'client' ? [trip.client, trip.server] : [trip.server, trip.client]
+}
+
+const digest = (bytes: Buffer): string => `${bytes.length} ${createHash('sha256').update(bytes).digest('hex')}`
+
+function forwarding (t: Test, open: () => Pair, mode: typeof modes[number]): void {
+  t.test('the end of one direction leaves the other open', async t => {
+    await withRoad(open, mode, async road => {
+      for (const first of sides) {
+        using trip = await road.travel()
+        const [one, other] = sockets(trip, first)
+        one.end('question')
+        t.equal((await readAll(other)).toString(), 'question')
+        other.end('answer')
+        t.equal((await readAll(one)).toString(), 'answer')
+        const moved = first === 'client' ? { client: 8, server: 6 } : { client: 6, server: 8 }
+        for (const toll of [trip.near, trip.far]) {
+          t.same(await toll.ending, { kind: 'completed' })
+          t.same(toll.moved, moved)
+        }
+      }
+    })
+  })
+
+  t.test('a connection without a byte ends as one with bytes', async t => {
+    await withRoad(open, mode, async road => {
+      using trip = await road.travel()
+      trip.client.end()
+      t.equal((await readAll(trip.server)).length, 0)
+      trip.server.end()
+      t.equal((await readAll(trip.client)).length, 0)
+      for (const toll of [trip.near, trip.far]) t.same(await toll.ending, { kind: 'completed' })
+    })
+  })
+
+  t.test('bytes that come before the verdict are kept, and so is the end behind them', async t => {
+    await withRoad(open, mode, async road => {
+      for (let i = 0; i < 60; i++) {
+        using trip = await road.travel('early')
+        t.equal((await readAll(trip.server)).toString(), 'early')
+        trip.server.end('late')
+        t.equal((await readAll(trip.client)).toString(), 'late')
+      }
+    })
+  })
+
+  t.test('a reset of one application is a reset of the other', async t => {
+    await withRoad(open, mode, async road => {
+      for (const first of sides) {
+        using trip = await road.travel()
+        const [one, other] = sockets(trip, first)
+        other.write('x')
+        await eventually(() => one.resume().bytesRead === 1)
+        const seen = endingOf(other)
+        one.resetAndDestroy()
+        t.equal(await seen, 'ECONNRESET')
+        for (const toll of [trip.near, trip.far]) t.match(await toll.ending, { kind: 'aborted', by: first })
+      }
+    })
+  })
+
+  t.test('a reset is heard while the other application does not read', async t => {
+    await withRoad(open, mode, async road => {
+      using trip = await road.travel()
+      trip.client.write(randomBytes(16 * 1024 * 1024))
+      await eventually(() => trip.far.moved.client > 0)
+      const seen = endingOf(trip.client)
+      trip.server.resetAndDestroy()
+      t.match(await seen, /ECONNRESET|EPIPE/)
+      for (const toll of [trip.near, trip.far]) t.match(await toll.ending, { kind: 'aborted', by: 'server' })
+    })
+  })
+
+  t.test('a reset after the end of the other direction is heard', async t => {
+    await withRoad(open, mode, async road => {
+      using trip = await road.travel()
+      trip.client.end('last')
+      t.equal((await readAll(trip.server)).toString(), 'last')
+      const seen = endingOf(trip.client)
+      trip.server.write('x')
+      trip.server.resetAndDestroy()
+      t.equal(await seen, 'ECONNRESET')
+      for (const toll of [trip.near, trip.far]) t.match(await toll.ending, { kind: 'aborted', by: 'server' })
+    })
+  })
+
+  t.test('bytes arrive whole and in order, both ways at once', async t => {
+    await withRoad(open, mode, async road => {
+      using trip = await road.travel()
+      const [up, down] = [randomBytes(12 * 1024 * 1024 + 1), randomBytes(9 * 1024 * 1024 + 7)]
+      const received = Promise.all([readAll(trip.server), readAll(trip.client)])
+      trip.client.end(up)
+      trip.server.end(down)
+      t.same((await received).map(digest), [up, down].map(digest))
+      for (const toll of [trip.near, trip.far]) {
+        t.same(await toll.ending, { kind: 'completed' })
+        t.same(toll.moved, { client: up.length, server: down.length })
+      }
+    })
+  })
+
+  t.test('many small messages go back and forth', async t => {
+    await withRoad(open, mode, async road => {
+      using trip = await road.travel()
+      trip.server.on('data', bytes => { trip.server.write(bytes) }).resume()
+      let heard = ''
+      trip.client.on('data', bytes => { heard += bytes.toString() }).resume()
+      for (let i = 0; i < 200; i++) {
+        const said = heard + String(i)
+        trip.client.write(String(i))
+        await new Promise<void>(resolve => { const look = (): void => { if (heard === said) resolve(); else trip.client.once('data', look) }; look() })
+      }
+      t.equal(heard, Array.from({ length: 200 }, (_, i) => i).join(''))
+    })
+  })
+
+  t.test('a reader that does not read stops the writer, and gets everything later', async t => {
+    await withRoad(open, mode, async road => {
+      using trip = await road.travel()
+      const payload = randomBytes(64 * 1024 * 1024)
+      trip.client.end(payload)
+      let before = -1
+      await eventually(() => {
+        const still = trip.near.moved.client === before && before > 0
+        before = trip.near.moved.client
+        return still
+      })
+      t.ok(trip.near.moved.client < payload.length / 2, `${trip.near.moved.client} bytes were taken before the reader read`)
+      trip.server.end()
+      t.equal(digest(await readAll(trip.server)), digest(payload))
+      trip.client.resume()
+      for (const toll of [trip.near, trip.far]) t.same(await toll.ending, { kind: 'completed' })
+    })
+  })
+
+  t.test('a slow reader slows nobody else', async t => {
+    await withRoad(open, mode, async road => {
+      using slow = await road.travel()
+      slow.client.end(randomBytes(32 * 1024 * 1024))
+      await eventually(() => slow.near.moved.client > 0)
+      using quick = await road.travel()
+      quick.client.end('question')
+      t.equal((await readAll(quick.server)).toString(), 'question')
+    })
+  })
+
+  t.test('revoking resets both applications, also while one of them is slow', async t => {
+    for (const by of ['near', 'far'] as const) {
+      await withRoad(open, mode, async road => {
+        using trip = await road.travel()
+        trip.client.write(randomBytes(16 * 1024 * 1024))
+        await eventually(() => trip.far.moved.client > 0)
+        const seen = endingOf(trip.client)
+        const revocation = new Revocation('policy-changed', 'why')
+        trip[by].revoke.abort(revocation)
+        t.same(await trip[by].ending, { kind: 'revoked', revocation })
+        t.match(await seen, /ECONNRESET|EPIPE/)
+        trip.server.resume() // streams that wait for a reader hear nothing from the other side either
+        t.match(await trip[by === 'near' ? 'far' : 'near'].ending, { kind: 'aborted' })
+      })
+    }
+  })
+
+  t.test('the other agent is told why a connection was revoked', async t => {
+    if (mode === 'plain') { t.pass('nobody is there to be told'); return }
+    await withRoad(open, mode, async road => {
+      for (const [by, other, side] of [['near', 'far', 'client'], ['far', 'near', 'server']] as const) {
+        using trip = await road.travel()
+        trip.client.resume()
+        trip.server.resume()
+        trip[by].revoke.abort(new Revocation('policy-changed', 'why'))
+        t.same(await trip[other].ending, { kind: 'aborted', by: side, abort: { kind: 'told', reason: 'policy-changed', detail: 'why' } })
+      }
+    })
+  })
+
+  t.test('many connections at once, each with its own bytes', async t => {
+    await withRoad(open, mode, async road => {
+      const payloads = Array.from({ length: 40 }, () => ({ up: randomBytes(70_000), down: randomBytes(50_000) }))
+      const trips = await Promise.all(payloads.map(async payload => ({ ...payload, ...await road.travel() })))
+      // They arrive in whatever order, so which client belongs to which server is not known here.
+      const received = Promise.all(trips.map(async ({ client, server }) => await Promise.all([readAll(server), readAll(client)])))
+      for (const { client, server, up, down } of trips) { client.end(up); server.end(down) }
+      const [atServers, atClients] = [(await received).map(([bytes]) => digest(bytes)), (await received).map(([, bytes]) => digest(bytes))]
+      t.same(atServers.sort(), payloads.map(({ up }) => digest(up)).sort())
+      t.same(atClients.sort(), payloads.map(({ down }) => digest(down)).sort())
+      for (const trip of trips) trip[Symbol.dispose]()
+    })
+  })
+}
+
+function handshakes (t: Test, open: () => Pair): void {
+  t.test('both ends prove each other and name the flow alike', async t => {
+    await withRoad(open, 'encrypt', async road => {
+      using trip = await road.travel()
+      const [near, far] = [trip.near.session, trip.far.session]
+      t.equal(near?.peer.identity.attributes.name, 'web-0')
+      t.equal(far?.peer.identity.attributes.name, 'front')
+      t.match(near?.flowId, /^[0-9a-f]{32}$/)
+      t.equal(near?.flowId, far?.flowId)
+    })
+  })
+
+  t.test('certificates that nobody may accept are refused at either end, and the other end hears why', async t => {
+    const pair = open()
+    for (const { name, code, svid } of badTable) {
+      for (const bad of sides) {
+        const ended = await shake(pair, bad === 'client' ? { ...roadParts, client: partsOf(svid) } : { ...roadParts, server: partsOf(svid) })
+        const [judge, judged] = bad === 'client' ? [ended.far, ended.near] : [ended.near, ended.far]
+        t.match(judge, { code: 'peer-untrusted', detail: code }, `${name} of the ${bad}`)
+        t.match(judged, { code: 'refused-by-peer' }, `${name} of the ${bad}: told`)
+      }
+    }
+    await close(pair)
+  })
+
+  t.test('a dial that is refused says so', async t => {
+    const pair = open()
+    const gone = await listen(pair.far, async () => {})
+    await gone.listening.close()
+    const failed = Promise.withResolvers<unknown>()
+    const { port, listening } = await listen(pair.near, async connection => {
+      failed.resolve(await dial(pair.near, gone.port, connection).catch((error: unknown) => error))
+      connection.reset()
+    })
+    const client = connect(port, '127.0.0.1')
+    t.equal(await endingOf(client), 'ECONNRESET')
+    t.match(await failed.promise, { code: 'ECONNREFUSED' })
+    await listening.close()
+    await close(pair)
+  })
+
+  t.test('silence ends with the deadline, and a dial with its signal', async t => {
+    const pair = open()
+    const reason = new Error('time is up')
+    const quick = (): AbortSignal => {
+      const controller = new AbortController()
+      setImmediate(() => { controller.abort(reason) })
+      return controller.signal
+    }
+    const outcomes: Promise<unknown>[] = []
+    const { port, listening } = await listen(pair.near, async connection => {
+      const dialled = pair.near.dial(openDialer({ family: 4 }), socketAddress('192.0.2.1', 9), { signal: quick(), beside: connection })
+      outcomes.push(dialled.catch((error: unknown) => error))
+      await outcomes[0]
+      outcomes.push(pair.near.secureInbound(connection, roadParts.server, quick()).catch((error: unknown) => error))
+    })
+    const client = connect(port, '127.0.0.1')
+    client.on('error', () => {})
+    await new Promise(resolve => { client.once('close', resolve).resume() })
+    // Where the machine has no route at all the dial fails at once, which is as good.
+    const dialled = await outcomes[0]
+    t.ok(dialled === reason || dialled instanceof Error)
+    t.equal(await outcomes[1], reason)
+    await listening.close()
+    await close(pair)
+  })
+
+  t.test('a certificate that is a moment away is waited for, and one that does not come ends the handshake', async t => {
+    const pair = open()
+    const later = Promise.withResolvers<Svid>()
+    const waiting = (ready: (signal: AbortSignal) => Promise<Svid>): HandshakeParts => ({ ...roadParts.server, svids: { ...roadParts.server.svids, current: () => undefined, ready } })
+    const shaking = shake(pair, { ...roadParts, server: waiting(() => later.promise) })
+    later.resolve(await roadParts.server.svids.ready(AbortSignal.timeout(10_000)))
+    for (const end of Object.values(await shaking)) t.notMatch(end, { code: 'no-identity' })
+    const ended = await shake(pair, { ...roadParts, server: waiting(() => Promise.reject(new Error('none'))) })
+    t.match(ended.far, { code: 'no-identity' })
+    t.match(ended.near, { code: 'handshake-failed' })
+    await close(pair)
+  })
+
+  t.test('garbage instead of TLS is a failed handshake', async t => {
+    const pair = open()
+    const failed = Promise.withResolvers<unknown>()
+    const { port, listening } = await listen(pair.far, async connection => {
+      failed.resolve(await pair.far.secureInbound(connection, roadParts.server, AbortSignal.timeout(10_000)).catch((error: unknown) => error))
+    })
+    const client = connect(port, '127.0.0.1')
+    client.on('error', () => {})
+    client.write('GET / HTTP/1.1\r\n\r\n')
+    t.match(await failed.promise, { code: 'handshake-failed' })
+    await listening.close()
+    await close(pair)
+  })
+
+  for (const [name, bytes, code] of [
+    ['an unknown frame', encodeHeader(9 as FrameType, 0), 'protocol-error'],
+    ['data before the greeting', encodeHeader(FrameType.data, 10), 'stalled'],
+    ['a greeting that is too long', encodeHeader(FrameType.greeting, 65), 'protocol-error'],
+    ['a malformed greeting', encodeFrame(FrameType.greeting, new Uint8Array(3)), 'protocol-error'],
+  ] as const) {
+    t.test(`a proven peer that sends ${name} is cut off`, async t => {
+      const pair = open()
+      const { near, far } = await meet(pair)
+      near.channel.send(bytes)
+      const heard = await Promise.race([far.greeted().catch((error: unknown) => error), new Promise(resolve => { setTimeout(resolve, 100, { code: 'stalled' }) })])
+      t.match(heard instanceof HandshakeError ? { code: heard.code } : heard, { code: code === 'stalled' ? /stalled|protocol-error/ : code })
+      near[Symbol.dispose]()
+      far[Symbol.dispose]()
+      await close(pair)
+    })
+  }
+
+  t.test('a connection that is cut without an end is a truncation, not an end', async t => {
+    await withRoad(open, 'encrypt', async road => {
+      using trip = await road.travel()
+      trip.client.write('half')
+      await eventually(() => trip.server.resume().bytesRead === 4)
+      const seen = endingOf(trip.server)
+      // The session is cut under the road's feet, as by somebody on the wire.
+      trip.near.session?.channel.send(encodeHeader(FrameType.data, 100))
+      trip.client.resetAndDestroy()
+      t.equal(await seen, 'ECONNRESET')
+      t.match(await trip.far.ending, { kind: 'aborted', by: 'client' })
+    })
+  })
+}
+
+/** How a handshake between two ends came out, at each: greetings are exchanged, so that a refusal is heard. */
+async function shake (pair: Pair, parts: typeof roadParts): Promise<{ near: unknown, far: unknown }> {
+  const far = Promise.withResolvers<unknown>()
+  const near = Promise.withResolvers<unknown>()
+  const outcome = async (session: Promise<Session>): Promise<unknown> => {
+    try {
+      using proven = await session
+      proven.greet(socketAddress('192.0.2.1', 80))
+      return await proven.greeted()
+    } catch (error) {
+      return error
+    }
+  }
+  const inbound = await listen(pair.far, async connection => { far.resolve(await outcome(pair.far.secureInbound(connection, parts.server, AbortSignal.timeout(10_000)))) })
+  const outbound = await listen(pair.near, async connection => {
+    const wire = await dial(pair.near, inbound.port, connection)
+    near.resolve(await outcome(pair.near.secureOutbound(wire, parts.client, AbortSignal.timeout(10_000))))
+    connection.reset()
+  })
+  const client = connect(outbound.port, '127.0.0.1')
+  client.on('error', () => {})
+  const ended = { near: await near.promise, far: await far.promise }
+  client.destroy()
+  await Promise.all([inbound.listening.close(), outbound.listening.close()])
+  return ended
+}
+
+/** Two proven ends that have said nothing yet. */
+async function meet (pair: Pair): Promise<{ near: Session, far: Session }> {
+  const far = Promise.withResolvers<Session>()
+  const near = Promise.withResolvers<Session>()
+  const inbound = await listen(pair.far, async connection => { far.resolve(await pair.far.secureInbound(connection, roadParts.server, AbortSignal.timeout(10_000))) })
+  const kept: Connection[] = []
+  const outbound = await listen(pair.near, async connection => {
+    kept.push(connection)
+    near.resolve(await pair.near.secureOutbound(await dial(pair.near, inbound.port, connection), roadParts.client, AbortSignal.timeout(10_000)))
+  })
+  const client = connect(outbound.port, '127.0.0.1')
+  client.on('error', () => {})
+  const met = { near: await near.promise, far: await far.promise }
+  for (const connection of kept) connection.reset()
+  await Promise.all([inbound.listening.close(), outbound.listening.close()])
+  return met
+}

@@ -1,0 +1,95 @@
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { randomBytes } from 'node:crypto'
+import t from 'tap'
+import { NativeTransport } from '../../src/relay/index.ts'
+import { eventually } from '../fixtures/eventually.ts'
+import { openRoad } from '../fixtures/road.ts'
+import { readAll } from '../fixtures/sockets.ts'
+import type { Trip } from '../fixtures/road.ts'
+
+const nothing = { counts: {}, makers: [] }
+const total = (counts: readonly { readonly counts: Readonly<Record<string, number>> }[], kind: string): number => counts.reduce((sum, { counts }) => sum + (counts[kind] ?? 0), 0)
+
+t.test('connections spread over threads, and stay whole', async t => {
+  const transport = new NativeTransport({ threads: 3, trace: true })
+  {
+    await using road = await openRoad(transport, transport, 'encrypt')
+    const trips = await Promise.all(Array.from({ length: 60 }, () => road.travel()))
+    const received = Promise.all(trips.map(async ({ client, server }) => await Promise.all([readAll(server), readAll(client)])))
+    for (const { client, server } of trips) { client.end('question'); server.end('answer') }
+    for (const [atServer, atClient] of await received) t.same([atServer.toString(), atClient.toString()], ['question', 'answer'])
+    for (const { near, far } of trips) for (const toll of [near, far]) t.same(await toll.ending, { kind: 'completed' })
+  }
+  for (const held of await transport.stop()) t.same(held, nothing)
+})
+
+t.test('what lives is counted, with who made it', async t => {
+  const transport = new NativeTransport({ threads: 1, trace: true })
+  await using road = await openRoad(transport, transport, 'encrypt')
+  using trip = await road.travel()
+  trip.client.write('x')
+  await eventually(() => trip.far.moved.client === 1)
+  const held = await transport.census()
+  t.equal(total(held, 'SSL'), 2)
+  t.equal(total(held, 'SSL_CTX'), 2)
+  t.ok(held.every(({ makers }) => makers.some(maker => maker.includes('TlsConnection'))))
+  t.equal(total(held, 'pipe'), 0, 'a quiet connection holds no pipe')
+  for (const left of await transport.stop()) t.same(left, nothing)
+})
+
+t.test('a thread that is stopped takes its connections with it', async t => {
+  const transport = new NativeTransport({ threads: 1, trace: true })
+  const road = await openRoad(transport, transport, 'encrypt')
+  using trip = await road.travel()
+  trip.client.write(randomBytes(4 * 1024 * 1024))
+  await eventually(() => trip.far.moved.client > 0)
+  for (const held of await transport.stop()) t.same(held, nothing)
+  for (const { ending } of [trip.near, trip.far]) t.match(await ending, { kind: 'aborted' })
+  await road[Symbol.asyncDispose]()
+})
+
+for (const mode of ['encrypt', 'plain'] as const) {
+  t.test(`busy connections do not starve others: ${mode}`, async t => {
+    const transport = new NativeTransport({ threads: 1 })
+    await using road = await openRoad(transport, transport, mode)
+    const busy = await Promise.all([road.travel(), road.travel()])
+    const stop = busy.map(keepBusy)
+    await eventually(() => busy.every(({ far }) => far.moved.client > 0))
+    const quiet = await Promise.all(Array.from({ length: 50 }, () => road.travel()))
+    const before = busy.map(({ far }) => far.moved.client)
+    for (let i = 0; i < 5; i++) {
+      const heard = quiet.map(({ server }) => new Promise<string>(resolve => { server.once('data', bytes => { resolve(String(bytes)) }).resume() }))
+      for (const { client } of quiet) client.write(`${i}`)
+      t.ok((await Promise.all(heard)).every(said => said === String(i)))
+    }
+    await eventually(() => busy.every(({ far }, i) => far.moved.client > (before[i] ?? 0)))
+    t.pass('and the busy ones went on')
+    for (const one of stop) one()
+    for (const trip of [...busy, ...quiet]) trip[Symbol.dispose]()
+    await transport.close()
+  })
+}
+
+t.test('a process that exits does not wait for its threads', async t => {
+  const relay = fileURLToPath(new URL('../../src/relay/index.ts', import.meta.url))
+  for (const [ending, code] of [['process.exit(3)', 3], ['throw new Error("on purpose")', 1]] as const) {
+    const script = `import { NativeTransport } from '${relay}'; const transport = new NativeTransport({ threads: 2 }); await transport.census(); ${ending}`
+    const child = promisify(execFile)(process.execPath, ['--input-type=module', '-e', script], { timeout: 30_000, killSignal: 'SIGKILL' })
+    await t.rejects(child, { code, killed: false })
+  }
+})
+
+/** Writes as fast as it goes, and reads at the other end; the result stops it. */
+function keepBusy ({ client, server }: Trip): () => void {
+  const piece = Buffer.alloc(256 * 1024)
+  let on = true
+  const go = (): void => {
+    while (on && client.write(piece)) { /* more */ }
+    if (on) client.once('drain', go)
+  }
+  server.resume()
+  go()
+  return () => { on = false }
+}

@@ -1,0 +1,5 @@
+import t from 'tap'
+import { transportConformance } from '../conformance/transport.ts'
+import { openTransport } from '../fixtures/transports.ts'
+
+transportConformance(t, () => ({ near: openTransport(t, 'streams'), far: openTransport(t, 'streams') }))
