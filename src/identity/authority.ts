@@ -118,7 +118,7 @@ export class Authority implements Issuer {
       notBeforeMs: Math.max(nowMs - backdateMs, ...this.#chain.map(({ notBeforeMs }) => notBeforeMs)),
       notAfterMs: Math.min(nowMs + ttlMs, this.notAfterMs),
       publicKey,
-      extensions: leafExtensions(formatSpiffeId(identity.spiffeId), attributes, keyIdOf(publicKey), keyIdOf(signer.x509.publicKey)),
+      extensions: leafExtensions(formatSpiffeId(identity.spiffeId), attributes, keyIdOf(publicKey), keyIdIn(signer)),
     }, this.#key)
     this.#validate(der, nowMs)
     return der
@@ -144,6 +144,11 @@ export class Authority implements Issuer {
   get #chain (): readonly Certificate[] { return [...this.#intermediates, this.root.certificate] }
 
   get #limit (): number { return this.#options.maxAttributesBytes ?? maxAttributesBytes }
+}
+
+/** As the certificate says: others derive it otherwise than we do (RFC 5280, 4.2.1.2, lets everybody choose). */
+function keyIdIn ({ subjectKeyId, x509 }: Certificate): Uint8Array {
+  return subjectKeyId === undefined ? keyIdOf(x509.publicKey) : Buffer.from(subjectKeyId, 'hex')
 }
 
 /** Says nothing of what the text was. */
