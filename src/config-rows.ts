@@ -84,7 +84,7 @@ export const rows = {
   'handshake.timeout': row(duration(100, 300_000), { default: '10s', meaning: 'most time from accepting a connection to the verdict' }),
   'handshake.groups': row(textReader('list', 'names of TLS groups with : between them', text => groupList.test(text)), { default: 'X25519MLKEM768:X25519', meaning: 'TLS key exchange groups, best first; the first default is post-quantum' }),
   'connect.timeout': row(duration(100, 300_000), { default: '10s', meaning: 'most time for dialling a destination' }),
-  'relay.kind': row(choiceReader(['auto', 'native', 'streams']), { default: 'auto', meaning: 'what moves the bytes: threads with epoll and OpenSSL of their own, or the streams of Node; auto takes threads where they can be had' }),
+  'relay.kind': row(choiceReader(['auto', 'native', 'streams']), { default: 'streams', meaning: 'what moves the bytes: the streams of Node, or native threads with epoll and OpenSSL of their own (new and faster); auto takes threads where they can be had' }),
   'relay.threads': row(numberReader('number', 0, 256), { default: 0, meaning: 'how many threads move bytes; 0 for one per CPU' }),
   'limits.connectionsPerPod': row(numberReader('number', 1, 1_000_000), { default: 10_000, meaning: 'open connections of one pod; more are refused' }),
   'limits.handshakesPerPod': row(numberReader('number', 1, 100_000), { default: 1000, meaning: 'connections of one pod that are not decided yet; more are refused' }),
