@@ -9,7 +9,13 @@ import type { CliParts } from './program.ts'
 
 /** Runs the command line; the result is the exit code of the process. */
 export function main (argv: readonly string[]): Promise<ExitCode> {
+  process.stdout.on('error', onClosedPipe)
   return runCli(argv, realParts(versionOfPackage()))
+}
+
+/** Nobody reads our output any more, as after `| head`: that is no fault. Flow records do not go this way. */
+function onClosedPipe (error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error
 }
 
 /**
