@@ -1,6 +1,6 @@
 /** A node of a Kubernetes cluster: facts from its API server, pods from its container runtime, probes from its kubelet. */
 
-import { Api, KubernetesSource, NriPlugin, openCredentials } from '../cluster/index.ts'
+import { Api, KubernetesSource, NriPlugin, openCredentials, ProcSandboxes } from '../cluster/index.ts'
 import { openOwnNode } from './own-node.ts'
 import { PodGate } from './pod-gate.ts'
 import type { KubernetesSettings } from '../cluster/index.ts'
@@ -51,8 +51,23 @@ export class KubernetesNode implements Disposable {
     return new KubernetesNode(source, ownNode, settings, parts, ends.move())
   }
 
-  /** From now on pods are told to the source; one that starts waits for the enforcer. */
+  /** From now on pods are told to the source; where the container runtime tells, one that starts waits for the enforcer. */
   start (enforcer: Enforcer): void {
+    if (this.#settings.pods === 'proc') this.#lookForPods()
+    else this.#listenToRuntime(enforcer)
+  }
+
+  #lookForPods (): void {
+    const { source } = this
+    const sandboxes = new ProcSandboxes({}, {
+      clock: this.#parts.clock, pods: () => source.pods(), isWaiting: () => source.waiting().length > 0,
+      onChange: list => { source.setSandboxes(list) },
+    })
+    sandboxes.start()
+    this.#ends.defer(() => { sandboxes.stop() })
+  }
+
+  #listenToRuntime (enforcer: Enforcer): void {
     const { log, metrics, readiness, clock } = this.#parts
     const gate = new PodGate(this.#settings['nri.unarmed'], { source: this.source, guarded: key => enforcer.guarded(key), log, metrics })
     readiness.awaits(runtimeName, 'not registered yet')

@@ -104,6 +104,9 @@ export class KubernetesSource implements ClusterSource {
   /** Keys of pods that are to be captured, but whose network namespace is not known: they are exposed. */
   waiting (): readonly string[] { return this.#waiting }
 
+  /** Pods of this node, selected or not. */
+  pods (): readonly PodFacts[] { return this.#node.pods }
+
   ages (): FactsAge[] { return this.#all.map(({ resource, staleSinceMs }) => ({ name: resource.name, staleSinceMs })) }
 
   stop (): void {
