@@ -50,6 +50,7 @@ export class SecureLeg implements Leg {
   /** An end or a reset that has its turn once the leg is open, or when the bytes before it are out. */
   #due: { readonly type: FrameType, readonly payload: Uint8Array } | undefined
   #early = 0
+  #verdictHeard = false
   #open = false
   #endSent = false
   #endReceived = false
@@ -233,7 +234,9 @@ export class SecureLeg implements Leg {
   #begin (): void {
     try {
       const { type, length } = decodeHeader(this.#header.bytes)
-      if (this.#endReceived && (type === FrameType.data || type === FrameType.end)) throw new HandshakeError('protocol-error', 'data after the end')
+      const isContent = type === FrameType.data || type === FrameType.end
+      if (isContent && this.#endReceived) throw new HandshakeError('protocol-error', 'data after the end')
+      if (isContent && !this.#verdictHeard) throw new HandshakeError('protocol-error', 'data before the verdict')
       this.#type = type
       this.#left = length
       if (type === FrameType.data) return
@@ -249,6 +252,7 @@ export class SecureLeg implements Leg {
     this.#headerFilled = 0
     const type = this.#type
     if (!this.#open && ++this.#early > mostEarlyFrames) { this.#break('protocol-error', 'too many frames before the verdict'); return }
+    if (type === FrameType.verdict) this.#verdictHeard = true
     if (this.#open && type === FrameType.greeting) { this.#break('protocol-error', 'second greeting'); return }
     // What ends a direction waits until the bytes before it are out; a reset is told at once as well, to whom it may concern.
     if (type === FrameType.end || type === FrameType.reset) this.#due = { type, payload }
