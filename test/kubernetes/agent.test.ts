@@ -1,7 +1,7 @@
 /** liburna as it is installed: our image, our manifests, a real cluster of two nodes with equal pod addresses and NAT between them. */
 
 import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -100,6 +100,8 @@ await buildImage({ say })
 await cluster.loadImage(agentImage)
 
 t.test('the manifests are as the API server wants them', async t => {
+  // Nothing can be tried in a namespace that is not there.
+  await cluster.apply(readFileSync(new URL('../../daemonset/namespace.yaml', import.meta.url), 'utf8'))
   const checked = await cluster.kubectl(['apply', '-k', overlay, '--dry-run=server', '--validate=strict'])
   t.match(checked, /daemonset\.apps\/liburna-agent/)
 })
