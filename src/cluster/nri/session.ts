@@ -152,7 +152,11 @@ export class NriSession {
     const { clock, handler } = this.#options
     const { promise: late, reject } = Promise.withResolvers<never>()
     const controller = new AbortController()
-    const giveUp = (why: unknown): void => { reject(why); controller.abort(why) }
+    // The handler may say better than we what it was waiting for; if it says nothing, we do.
+    const giveUp = (why: unknown): void => {
+      controller.abort(why)
+      setImmediate(reject, why)
+    }
     const timer = clock.after(this.#deadlineMs, () => { giveUp(new ClusterError(`not within ${this.#deadlineMs} ms`, { code: 'runtime-refused' })) })
     const onEnd = (): void => { giveUp(this.#end.signal.reason) }
     this.#end.signal.addEventListener('abort', onEnd, { once: true })

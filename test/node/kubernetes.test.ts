@@ -1,0 +1,115 @@
+/** A whole agent on a small API server and a small container runtime, with a real network namespace. */
+
+import { execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { mkdirSync } from 'node:fs'
+import t from 'tap'
+import { startAgent } from '../../src/app.ts'
+import { parseConfig } from '../../src/config.ts'
+import { formatSocketAddress } from '../../src/model/address.ts'
+import { FakeApiServer } from '../fixtures/api-server.ts'
+import { kernelTest } from '../capture/kernel-test.ts'
+import { eventually } from '../fixtures/eventually.ts'
+import { TestFolder } from '../fixtures/folder.ts'
+import { addNetns, netnsPath, removeNetns } from '../fixtures/lab/netns.ts'
+import { KubernetesWorld, paths } from '../fixtures/kubernetes-world.ts'
+import { FakeRuntime } from '../fixtures/nri-runtime.ts'
+import type { Test } from 'tap'
+import type { Agent } from '../../src/app.ts'
+
+const prefix = `lbkn${randomBytes(3).toString('hex')}-`
+t.teardown(() => { removeNetns(prefix) })
+
+async function world (t: Test) {
+  const kubernetes = await KubernetesWorld.start(t)
+  const folder = new TestFolder()
+  mkdirSync(folder.at('sa'))
+  folder.write('sa/token', 'token')
+  folder.write('sa/ca.crt', '')
+  const runtime = await FakeRuntime.start(folder.at('nri.sock'))
+  t.teardown(async () => { await runtime[Symbol.asyncDispose](); folder[Symbol.dispose]() })
+  const config = parseConfig(JSON.stringify({
+    node: 'n1', cluster: 'east', trustDomain: 'east.example', authority: './authority', facts: 'kubernetes', discovery: 'declared',
+    kubernetes: { server: kubernetes.server.url, serviceAccount: './sa', nri: { socket: './nri.sock' } },
+    admin: { listen: '127.0.0.1:0' }, records: { path: './records' }, log: { level: 'error' }, shutdown: { timeout: '0s' },
+  }), folder.at('node.yaml'))
+  const start = async (): Promise<Agent> => {
+    const agent = await startAgent(config, { version: 'test' })
+    t.teardown(async () => { await agent.stop() })
+    return agent
+  }
+  return { ...kubernetes, kubernetes, runtime, config, start, folder }
+}
+
+/** One that nobody had a moment ago. */
+async function freePort (): Promise<number> {
+  await using server = await FakeApiServer.start()
+  return server.port
+}
+
+async function ask (agent: Agent, path: string): Promise<{ status: number, body: string }> {
+  const response = await fetch(`http://${formatSocketAddress(agent.adminAddress)}${path}`)
+  return { status: response.status, body: await response.text() }
+}
+
+function rulesIn (name: string): string {
+  return execFileSync('nsenter', [`--net=${netnsPath(name)}`, 'nft', 'list', 'tables'], { encoding: 'utf8' })
+}
+
+kernelTest('a pod has its rules when the runtime is answered, and none when its namespace is let go', async t => {
+  const { kubernetes, runtime, start } = await world(t)
+  const netns = `${prefix}web`
+  await addNetns(netns)
+  kubernetes.pod({ name: 'web' })
+  const agent = await start()
+  await runtime.greeted(1)
+  const pod = { id: 'i', uid: 'uid-shop-web', namespace: 'shop', name: 'web', netns: netnsPath(netns) }
+  t.match(await runtime.run(pod), { refusal: undefined })
+  t.match(rulesIn(netns), /inet liburna/)
+  await eventually(async () => (await ask(agent, '/readyz')).status === 200)
+  t.match(JSON.parse((await ask(agent, '/workloads')).body), [{ workload: 'shop/web', captured: true }])
+  t.match((await ask(agent, '/metrics')).body, /^liburna_pods_started_total\{result="captured"\} 1$/m)
+  kubernetes.namespace('shop', {})
+  await eventually(() => !rulesIn(netns).includes('liburna'))
+})
+
+kernelTest('a pod that cannot be captured is refused, and its next try is not', async t => {
+  const { kubernetes, runtime, start } = await world(t)
+  const netns = `${prefix}late`
+  kubernetes.pod({ name: 'late' })
+  await start()
+  await runtime.greeted(1)
+  const pod = { id: 'one', uid: 'uid-shop-late', namespace: 'shop', name: 'late', netns: netnsPath(netns) }
+  t.match(await runtime.run(pod), { refusal: /liburna cannot capture shop\/late/ })
+  await addNetns(netns)
+  t.match(await runtime.run({ ...pod, id: 'two' }), { refusal: undefined })
+  t.match(rulesIn(netns), /inet liburna/)
+  await runtime.stop({ ...pod, id: 'two' })
+})
+
+kernelTest('what runs already is captured when the agent comes', async t => {
+  const { kubernetes, runtime, start } = await world(t)
+  const netns = `${prefix}old`
+  await addNetns(netns)
+  kubernetes.pod({ name: 'old' })
+  runtime.pods = [{ id: 'i', uid: 'uid-shop-old', namespace: 'shop', name: 'old', netns: netnsPath(netns) }]
+  const agent = await start()
+  await eventually(() => rulesIn(netns).includes('liburna'))
+  t.match(JSON.parse((await ask(agent, '/workloads')).body), [{ workload: 'shop/old' }])
+})
+
+kernelTest('an agent that waits for the API server says so, and starts when it is there', async t => {
+  const { kubernetes, config } = await world(t)
+  kubernetes.server.fault(paths.pods, { status: 503 })
+  // A port of its own, to be asked before the agent is there to tell it.
+  const listen = { ip: config.admin.listen.ip, port: await freePort() }
+  const starting = startAgent({ ...config, admin: { listen } }, { version: 'test' })
+  const ready = async (): Promise<Response> => fetch(`http://127.0.0.1:${listen.port}/readyz`)
+  const response = await eventually(ready)
+  t.equal(response.status, 503)
+  t.match(await response.json(), { awaited: [{ name: 'API server' }, { name: 'start' }] })
+  kubernetes.server.heal(paths.pods)
+  const agent = await starting
+  t.teardown(async () => { await agent.stop() })
+  await eventually(async () => (await ready()).status === 200)
+})
