@@ -7,10 +7,10 @@ import { dirname, resolve } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { ClusterError, kubernetesSettings, parseYaml, readTextFile } from './cluster/index.ts'
 import { namespaceRows, rows, sameRows, workloadRows } from './config-rows.ts'
-import { readSettings, showValue, unknownKey, valuesUnder } from './lib/settings.ts'
+import { linesOf, problemOf, readSettings, showValue, valuesUnder } from './lib/settings.ts'
 import { namespaceNameLabel } from './model/labels.ts'
 import type { DirectorySettings, KubernetesSettings, WorkloadSettings, YamlDocument } from './cluster/index.ts'
-import type { Refuse, Settings, Values } from './lib/settings.ts'
+import type { Refuse, SettingLine, Values } from './lib/settings.ts'
 import type { SocketAddress } from './model/address.ts'
 import type { Cidr } from './model/cidr.ts'
 import type { Log, LogLevel } from './observe/index.ts'
@@ -78,15 +78,6 @@ export interface Config {
   readonly attributes: { readonly excludedLabels: readonly string[] }
 }
 
-/** A line of the table, for help and README. */
-export interface SettingLine {
-  readonly name: string
-  readonly kind: string
-  /** As it would be written; `required` when there is none. */
-  readonly default: string
-  readonly meaning: string
-}
-
 /** Every setting in the order of the table; those of a workload or namespace after it, as `workloads[].netns`. */
 export function settingLines (): SettingLine[] {
   return [...linesOf(rows, ''), ...linesOf(sameRows, 'sameness[].'), ...linesOf(namespaceRows, 'namespaces.NAME.'), ...linesOf(workloadRows, 'workloads[].')]
@@ -147,17 +138,9 @@ function differences (a: Config, b: Config): string[] {
   return (Object.keys(a) as (keyof Config)[]).filter(key => key !== 'directory' && !isDeepStrictEqual(a[key], b[key]))
 }
 
-function linesOf (settings: Settings, prefix: string): SettingLine[] {
-  return Object.entries(settings).map(([name, { reader, default: value, meaning }]) => {
-    return { name: prefix + name, kind: reader.kind, default: value === undefined ? 'required' : typeof value === 'string' && value !== '' ? value : JSON.stringify(value), meaning }
-  })
-}
-
 function refuser (file: string, document: YamlDocument): Refuse {
   return (path, value, expected) => {
-    const key = path.length === 0 ? 'the file' : path.map((part, i) => typeof part === 'number' ? `[${part}]` : `${i === 0 ? '' : '.'}${part}`).join('')
-    const problem = value === unknownKey ? `${key} is not a setting; ${expected}` : value === undefined ? `${key} is missing; expected ${expected}` : `${key} is ${showValue(value)}; expected ${expected}`
-    throw new ConfigError(`${file}:${document.lineOf(path)}: ${problem}`, { code: 'config-invalid' })
+    throw new ConfigError(`${file}:${document.lineOf(path)}: ${problemOf(path, value, expected)}`, { code: 'config-invalid' })
   }
 }
 

@@ -4,13 +4,13 @@ import { dirname, resolve } from 'node:path'
 import { ClusterError, kubernetesSettings, parseYaml, readTextFile } from './cluster/index.ts'
 import { defaultExcludedLabels } from './identity/index.ts'
 import { parseDuration } from './lib/duration.ts'
-import { choiceReader, listReader, mapReader, numberReader, parsedReader, readSettings, showValue, textReader, unknownKey } from './lib/settings.ts'
+import { choiceReader, linesOf, listReader, mapReader, numberReader, parsedReader, problemOf, readSettings, textReader } from './lib/settings.ts'
 import { parseSocketAddress } from './model/address.ts'
 import { isTrustDomain } from './model/spiffe-id.ts'
 import { logLevels } from './observe/index.ts'
 import type { CredentialSettings, YamlDocument } from './cluster/index.ts'
 import type { Relationship } from './issuer/index.ts'
-import type { Reader, Refuse, Setting, Settings, Values } from './lib/settings.ts'
+import type { Reader, Refuse, Setting, SettingLine, Settings, Values } from './lib/settings.ts'
 import type { SocketAddress } from './model/address.ts'
 import type { LogLevel } from './observe/index.ts'
 
@@ -98,15 +98,7 @@ export interface IssuerConfig {
   readonly log: { readonly level: LogLevel }
 }
 
-/** A line of the table, for the help. */
-export interface IssuerSettingLine {
-  readonly name: string
-  readonly kind: string
-  readonly default: string
-  readonly meaning: string
-}
-
-export function issuerSettingLines (): readonly IssuerSettingLine[] {
+export function issuerSettingLines (): readonly SettingLine[] {
   return [...linesOf(rows, ''), ...linesOf(federationRows, 'federation[].')]
 }
 
@@ -182,16 +174,8 @@ function isHttps (text: string): boolean {
   return parsed !== undefined && parsed.protocol === 'https:' && parsed.username === '' && parsed.password === ''
 }
 
-function linesOf (settings: Settings, prefix: string): IssuerSettingLine[] {
-  return Object.entries(settings).map(([name, { reader, default: value, meaning }]) => {
-    return { name: prefix + name, kind: reader.kind, default: value === undefined ? 'required' : typeof value === 'string' && value !== '' ? value : JSON.stringify(value), meaning }
-  })
-}
-
 function refuser (file: string, document: YamlDocument): Refuse {
   return (path, value, expected) => {
-    const key = path.length === 0 ? 'the file' : path.map((part, i) => typeof part === 'number' ? `[${part}]` : `${i === 0 ? '' : '.'}${part}`).join('')
-    const problem = value === unknownKey ? `${key} is not a setting; ${expected}` : value === undefined ? `${key} is missing; expected ${expected}` : `${key} is ${showValue(value)}; expected ${expected}`
-    throw new IssuerConfigError(`${file}:${document.lineOf(path)}: ${problem}`, { code: 'config-invalid' })
+    throw new IssuerConfigError(`${file}:${document.lineOf(path)}: ${problemOf(path, value, expected)}`, { code: 'config-invalid' })
   }
 }

@@ -1,6 +1,6 @@
 /** The table of settings as text for a terminal and as Markdown for the README. Pure. */
 
-import type { SettingLine } from '../config.ts'
+import type { SettingLine } from '../lib/settings.ts'
 
 /** For `liburna config --help`. @param file whose settings they are */
 export function settingsHelp (lines: readonly SettingLine[], file = 'node.yaml'): string {

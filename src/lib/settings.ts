@@ -148,3 +148,25 @@ function isMap (value: unknown): value is Record<string, unknown> {
 function hint (value: unknown, expected: string): string {
   return typeof value === 'number' || typeof value === 'boolean' ? `${expected} (text: put it in quotes)` : expected
 }
+
+/** A line of the table, for help and README. */
+export interface SettingLine {
+  readonly name: string
+  readonly kind: string
+  /** As it would be written; `required` when there is none. */
+  readonly default: string
+  readonly meaning: string
+}
+
+/** The rows as lines, each name after `prefix`. */
+export function linesOf (settings: Settings, prefix: string): SettingLine[] {
+  return Object.entries(settings).map(([name, { reader, default: value, meaning }]) => {
+    return { name: prefix + name, kind: reader.kind, default: value === undefined ? 'required' : typeof value === 'string' && value !== '' ? value : JSON.stringify(value), meaning }
+  })
+}
+
+/** What is wrong at one place of the file, in one line: key, value and what is expected. */
+export function problemOf (path: ValuePath, value: unknown, expected: string): string {
+  const key = path.length === 0 ? 'the file' : path.map((part, i) => typeof part === 'number' ? `[${part}]` : `${i === 0 ? '' : '.'}${part}`).join('')
+  return value === unknownKey ? `${key} is not a setting; ${expected}` : value === undefined ? `${key} is missing; expected ${expected}` : `${key} is ${showValue(value)}; expected ${expected}`
+}

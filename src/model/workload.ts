@@ -38,8 +38,3 @@ export interface Identity {
   readonly spiffeId: SpiffeId
   readonly attributes: WorkloadAttributes
 }
-
-/** `namespace/name`, as people write a pod. */
-export function formatWorkload ({ namespace, name }: WorkloadAttributes): string {
-  return `${namespace}/${name}`
-}
