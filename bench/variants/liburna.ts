@@ -42,6 +42,8 @@ export function liburnaVariant (name: string, about: string, usual: boolean, opt
 
 export const liburna = liburnaVariant('liburna', 'liburna on both nodes, mode encrypt: mutual TLS 1.3, post-quantum key exchange, a full handshake for each connection', true)
 export const liburnaX25519 = liburnaVariant('liburna-x25519', 'as liburna, with the key exchange of the others', false, { settings: { handshake: { groups: 'X25519' } } })
+export const liburnaNative = liburnaVariant('liburna-native', 'as liburna, with relay threads', true, { settings: { relay: { kind: 'native' } } })
+export const liburnaNativeX25519 = liburnaVariant('liburna-native-x25519', 'as liburna-native, with the key exchange of the others', false, { settings: { relay: { kind: 'native' }, handshake: { groups: 'X25519' } } })
 export const liburnaStreams = liburnaVariant('liburna-streams', 'as liburna, with the streams of Node in place of relay threads', false, { settings: { relay: { kind: 'streams' } } })
 
 async function startAgent (pair: Pair, side: Side, authority: string, { settings = {}, main = ownMain, nodeFlags = [] }: LiburnaOptions): Promise<Daemon> {
