@@ -12,7 +12,9 @@
  * where it arrived after all NAT (server). The flow id comes from the TLS exporter (RFC 8446, 7.5), so a
  * greeting that was recorded on another connection, or sent back to its author, does not fit.
  *
- * Verdict: accepted (8) | length (16) | deciding rule | length (16) | reason, both UTF-8.
+ * Verdict: code (8) | length (16) | deciding rule | length (16) | reason, both UTF-8. The code is 0 for denied, 1 for
+ * accepted if encrypted, 2 for accepted and content with `authenticate`: each end says what it asks for, and the
+ * stricter one has it.
  * End: seen (8): 1 when the sender has already received the end of the other direction.
  * Reset: code (8) | length (16) | reason.
  * Certificate: count (8), then for each certificate of the chain, leaf first: length (16) | DER.
@@ -23,8 +25,9 @@ import { parseIp } from '../model/address.ts'
 import { HandshakeError } from './error.ts'
 import { FrameType, encodeFrame } from './frames.ts'
 import type { IpAddress, SocketAddress } from '../model/address.ts'
+import type { SecureMode } from '../model/flow.ts'
 
-export const protocolVersion = 1
+export const protocolVersion = 2
 export const flowIdBytes = 16
 
 export type Role = 'client' | 'server'
@@ -35,8 +38,20 @@ export interface Greeting {
   readonly address: SocketAddress
 }
 
-export interface VerdictMessage {
-  readonly accepted: boolean
+/** What one end says of the connection. */
+export type VerdictMessage = Acceptance | Denial
+
+interface Acceptance extends Judgement {
+  readonly accepted: true
+  /** The least that the sender is content with. */
+  readonly mode: SecureMode
+}
+
+interface Denial extends Judgement {
+  readonly accepted: false
+}
+
+interface Judgement {
   /** Text of the deciding entry. */
   readonly decidedBy: string
   readonly reason: string
@@ -50,6 +65,8 @@ export const resetReasons = [
 export type ResetReason = typeof resetReasons[number]
 
 const roleCodes = { client: 1, server: 2 } as const
+const deniedCode = 0
+const acceptedCodes = { encrypt: 1, authenticate: 2 } as const satisfies Record<SecureMode, number>
 /** Text longer than this is cut: a verdict must fit into one control frame. */
 const maxTextBytes = 1024
 
@@ -71,15 +88,21 @@ export function decodeGreeting (payload: Uint8Array, expected: Role, flowId: Uin
   })
 }
 
-export function encodeVerdict ({ accepted, decidedBy, reason }: VerdictMessage): Uint8Array {
-  return encodeFrame(FrameType.verdict, Buffer.concat([Uint8Array.of(accepted ? 1 : 0), text(decidedBy), text(reason)]))
+export function encodeVerdict (verdict: VerdictMessage): Uint8Array {
+  const code = verdict.accepted ? acceptedCodes[verdict.mode] : deniedCode
+  return encodeFrame(FrameType.verdict, Buffer.concat([Uint8Array.of(code), text(verdict.decidedBy), text(verdict.reason)]))
 }
 
 export function decodeVerdict (payload: Uint8Array): VerdictMessage {
   return decode(payload, 'verdict', reader => {
-    const accepted = reader.uint8()
-    if (accepted > 1) throw new HandshakeError('protocol-error', `verdict ${accepted}`)
-    return { accepted: accepted === 1, decidedBy: readText(reader), reason: readText(reader) }
+    const code = reader.uint8()
+    const judgement = { decidedBy: readText(reader), reason: readText(reader) }
+    switch (code) {
+      case deniedCode: return { accepted: false, ...judgement }
+      case acceptedCodes.encrypt: return { accepted: true, mode: 'encrypt', ...judgement }
+      case acceptedCodes.authenticate: return { accepted: true, mode: 'authenticate', ...judgement }
+      default: throw new HandshakeError('protocol-error', `verdict ${code}`)
+    }
   })
 }
 

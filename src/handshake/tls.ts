@@ -8,7 +8,7 @@
 
 import { once } from 'node:events'
 import * as tls from 'node:tls'
-import { HandshakeError, alpnEncrypt } from '../frames/index.ts'
+import { HandshakeError, alpnName } from '../frames/index.ts'
 import { codeOf, messageOf } from '../lib/error.ts'
 import type { Socket } from 'node:net'
 import type { Svid } from '../identity/index.ts'
@@ -32,7 +32,7 @@ export function connectTls (socket: Socket, svid: Svid, options: TlsOptions, sig
   const stream = tls.connect({
     socket,
     secureContext: contextOf(svid, options),
-    ALPNProtocols: [alpnEncrypt],
+    ALPNProtocols: [alpnName],
     rejectUnauthorized: false,
     checkServerIdentity: () => undefined,
   })
@@ -46,7 +46,7 @@ export function acceptTls (socket: Socket, svid: Svid, options: TlsOptions, sign
     secureContext: contextOf(svid, options),
     requestCert: true,
     rejectUnauthorized: false,
-    ALPNProtocols: [alpnEncrypt],
+    ALPNProtocols: [alpnName],
   })
   return established(stream, 'secure', signal)
 }
@@ -69,7 +69,7 @@ async function established (stream: tls.TLSSocket, event: 'secure' | 'secureConn
     if (signal.aborted) throw signal.reason
     throw new HandshakeError('handshake-failed', codeOf(error) ?? messageOf(error), { cause: error })
   }
-  if (stream.alpnProtocol !== alpnEncrypt) {
+  if (stream.alpnProtocol !== alpnName) {
     stream.destroy()
     throw new HandshakeError('protocol-error', `no common protocol (ALPN ${stream.alpnProtocol || 'absent'})`)
   }

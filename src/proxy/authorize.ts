@@ -41,5 +41,6 @@ export function authorize (entry: Entry, node: Pick<NodeParts, 'policies' | 'clo
 }
 
 function messageOf ({ action, decidedBy, reason }: Decision): VerdictMessage {
-  return { accepted: action === 'allow', decidedBy: formatRuleName(decidedBy), reason }
+  const said = { decidedBy: formatRuleName(decidedBy), reason }
+  return action === 'allow' ? { accepted: true, mode: 'encrypt', ...said } : { accepted: false, ...said }
 }

@@ -63,7 +63,7 @@ async function secureClient (client: Connection, flow: Flow, pod: LocalPod, node
   return { kind: 'verified', session }
 }
 
-const nobodyObjects: VerdictMessage = { accepted: true, decidedBy: '', reason: '' }
+const nobodyObjects: VerdictMessage = { accepted: true, mode: 'encrypt', decidedBy: '', reason: '' }
 
 /** Exchanges greetings, and hears what the client's end says of us. */
 async function hearClient (secured: Secured, flow: Flow): Promise<VerdictMessage> {

@@ -23,23 +23,28 @@ t.test('a greeting of another connection, another role or another version is ref
   t.throws(() => decodeGreeting(payload, 'server', new Uint8Array(16)), { code: 'protocol-error', detail: 'greeting belongs to another connection' })
   t.throws(() => decodeGreeting(payload, 'client', flowId), { code: 'protocol-error', detail: 'greeting is not of the client end' })
   const later = payload.slice()
-  later[0] = 2
-  t.throws(() => decodeGreeting(later, 'server', flowId), { code: 'protocol-error', detail: 'greeting of version 2' })
+  later[0] = 3
+  t.throws(() => decodeGreeting(later, 'server', flowId), { code: 'protocol-error', detail: 'greeting of version 3' })
 })
 
 t.test('an IPv4-mapped address in a greeting is the IPv4 address', async t => {
-  const mapped = Uint8Array.of(1, 2, ...flowId, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 10, 0, 0, 1, 0, 80)
+  const mapped = Uint8Array.of(2, 2, ...flowId, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 10, 0, 0, 1, 0, 80)
   t.same(decodeGreeting(mapped, 'server', flowId).address, socketAddress('10.0.0.1', 80))
 })
 
 t.test('verdict, reset and end come back as they were sent', async t => {
-  fc.assert(fc.property(fc.boolean(), fc.string({ maxLength: 60, unit: 'grapheme' }), fc.string({ maxLength: 60 }), (accepted, decidedBy, reason) => {
+  const verdicts = fc.constantFrom({ accepted: false } as const, { accepted: true, mode: 'encrypt' } as const, { accepted: true, mode: 'authenticate' } as const)
+  fc.assert(fc.property(verdicts, fc.string({ maxLength: 60, unit: 'grapheme' }), fc.string({ maxLength: 60 }), (verdict, decidedBy, reason) => {
     const printable = (text: string): string => Buffer.from(text).toString().replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, '\ufffd')
-    t.same(decodeVerdict(payloadOf(encodeVerdict({ accepted, decidedBy, reason }))), { accepted, decidedBy: printable(decidedBy), reason: printable(reason) })
+    t.same(decodeVerdict(payloadOf(encodeVerdict({ ...verdict, decidedBy, reason }))), { ...verdict, decidedBy: printable(decidedBy), reason: printable(reason) })
   }), { numRuns: 100 })
   for (const reason of resetReasons) t.same(decodeReset(payloadOf(encodeReset(reason, 'why'))), { reason, detail: 'why' })
   t.equal(decodeEnd(payloadOf(encodeEnd(true))), true)
   t.equal(decodeEnd(payloadOf(encodeEnd(false))), false)
+})
+
+t.test('a verdict of an unknown code is refused', async t => {
+  t.throws(() => decodeVerdict(Uint8Array.of(3, 0, 0, 0, 0)), { code: 'protocol-error', detail: 'verdict 3' })
 })
 
 t.test('a long text is cut, so that it always fits', async t => {

@@ -76,10 +76,10 @@ t.test('greetings and verdicts arrive, and data follows the client\'s verdict wi
   server.greet(real)
   t.same(await client.greeted(), real)
   client.greet(dialled)
-  client.tell({ accepted: true, decidedBy: 'rule', reason: 'why' })
+  client.tell({ accepted: true, mode: 'encrypt', decidedBy: 'rule', reason: 'why' })
   client.channel.sendData(Buffer.from('early'))
   t.same(await server.greeted(), dialled)
-  t.same(await server.told(), { accepted: true, decidedBy: 'rule', reason: 'why' })
+  t.same(await server.told(), { accepted: true, mode: 'encrypt', decidedBy: 'rule', reason: 'why' })
   const data = await new Promise<string>(resolve => {
     const nothing = (): void => {}
     server.channel.forward({ onData: bytes => { resolve(Buffer.from(bytes).toString()) }, onEnd: nothing, onVerdict: nothing, onReset: nothing, onCertificate: nothing, onBroken: nothing, onDrain: nothing, onFinish: nothing })
@@ -148,7 +148,7 @@ t.test('a proven peer that breaks the protocol of the greeting is cut off', asyn
     ['a length of 2^31', () => Uint8Array.of(0x80, 0, 0, 0), { code: 'protocol-error', detail: /unknown frame type/ }],
     ['a greeting of 16 MiB', () => Uint8Array.of(1, 255, 255, 255), { code: 'protocol-error', detail: /16777215 bytes/ }],
     ['data where a greeting is due', () => encodeHeader(FrameType.data, 5), { code: 'protocol-error' }],
-    ['an accepting verdict in place of a greeting', () => encodeVerdict({ accepted: true, decidedBy: '', reason: '' }), { code: 'protocol-error' }],
+    ['an accepting verdict in place of a greeting', () => encodeVerdict({ accepted: true, mode: 'encrypt', decidedBy: '', reason: '' }), { code: 'protocol-error' }],
     ['a truncated greeting', () => encodeFrame(FrameType.greeting, new Uint8Array(7).fill(1)), { code: 'protocol-error' }],
   ]
   for (const [name, frame, expected] of breaks) {

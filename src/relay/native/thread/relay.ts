@@ -1,6 +1,6 @@
 /** A relay thread's work: obeys orders, keeps its connections, reports. It knows no policy. */
 
-import { HandshakeError, alpnEncrypt } from '../../../frames/index.ts'
+import { HandshakeError, alpnName } from '../../../frames/index.ts'
 import { SysError, TlsContext, WriteBuffers, census } from '../../../sys/index.ts'
 import { Chunks } from './chunk.ts'
 import { Listener } from './listener.ts'
@@ -71,7 +71,7 @@ export class Relay {
       case 'unlisten': this.#unlisten(order.listener); return
       case 'dial': this.#dial(order.id, order.fd, order.to); return
       case 'drop': this.#drop(order.id, order.how); return
-      case 'context': this.#contexts.set(order.context, new TlsContext({ ...order, protocols: [alpnEncrypt] })); return
+      case 'context': this.#contexts.set(order.context, new TlsContext({ ...order, protocols: [alpnName] })); return
       case 'forget': this.#contexts.get(order.context)?.close(); this.#contexts.delete(order.context); return
       case 'secure': this.#secure(order.id, order.role, order.context); return
       case 'send': this.#send(order.id, order.frame); return

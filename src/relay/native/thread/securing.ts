@@ -1,6 +1,6 @@
 /** A TLS handshake under way. */
 
-import { HandshakeError, alpnEncrypt, flowExporterLabel, flowIdBytes } from '../../../frames/index.ts'
+import { HandshakeError, alpnName, flowExporterLabel, flowIdBytes } from '../../../frames/index.ts'
 import { TlsConnection, resetOnClose, tlsResult } from '../../../sys/index.ts'
 import type { TlsContext, WriteBuffers } from '../../../sys/index.ts'
 import type { Role } from '../../../frames/index.ts'
@@ -63,7 +63,7 @@ export class Securing implements Task {
     this.socket.wire.task = undefined
     if (result !== tlsResult.done) {
       this.#hooks.failed(new HandshakeError('handshake-failed', this.#tls.error?.code ?? 'peer-closed'))
-    } else if (this.#tls.protocol !== alpnEncrypt) {
+    } else if (this.#tls.protocol !== alpnName) {
       this.#hooks.failed(new HandshakeError('protocol-error', `no common protocol (ALPN ${this.#tls.protocol || 'absent'})`))
     } else {
       this.#tls.readAhead()
