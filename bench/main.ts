@@ -8,9 +8,9 @@ import { runCampaign } from './campaign.ts'
 import { BenchError } from './error.ts'
 import { goals, judge, passed } from './goals.ts'
 import { optionsText, parseOptions } from './options.ts'
-import { ensurePrograms } from './packages.ts'
 import { Site } from './pair.ts'
 import { profile } from './profile.ts'
+import { needPrograms } from './programs.ts'
 import { resultsOf } from './results.ts'
 import { goalsTable, ratiosTable, resultsTable } from './table.ts'
 import { trials } from './trials/index.ts'
@@ -33,7 +33,7 @@ async function main (argv: readonly string[], signal: AbortSignal): Promise<numb
   if (options.help) { process.stdout.write(helpText()); return 0 }
   if (process.getuid?.() !== 0) throw new BenchError('the benchmark makes network namespaces and so needs root', { code: 'option-invalid' })
   const campaign = campaignOf(options)
-  await ensurePrograms([...always, ...campaign.variants.flatMap(({ needs }) => needs)], say)
+  needPrograms([...always, ...campaign.variants.flatMap(({ needs }) => needs)])
   using site = await Site.open(options.cpus)
   if (options.profile) { process.stdout.write(await profile(campaign, { site, say, signal })); return 0 }
   return report(await runCampaign(campaign, { site, say, signal }), options, campaign.variants.map(({ name }) => name))

@@ -16,8 +16,8 @@ say () { echo "setup: $*" >&2; }
 package_of () {
   case $1 in
     nft) echo nftables ;;
-    ip) echo iproute2 ;;
-    nsenter) echo util-linux ;;
+    ip|ss) echo iproute2 ;;
+    nsenter|taskset|setpriv) echo util-linux ;;
     nginx) echo nginx-light ;;
     mariadbd) echo mariadb-server-core ;;
     perf) echo linux-perf ;;
@@ -31,7 +31,7 @@ commands_for () {
   case $1 in
     test) echo nft ip nsenter nginx curl iperf3 sshd mariadbd tcpdump openssl ;;
     demo) echo nft ip nsenter nginx mariadbd tcpdump ;;
-    bench) echo nft ip nsenter nginx haproxy openssl iperf3 wrk perf ;;
+    bench) echo nft ip ss nsenter taskset setpriv nginx haproxy openssl iperf3 wrk perf ;;
   esac
 }
 

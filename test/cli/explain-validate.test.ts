@@ -3,33 +3,19 @@ import { factsOf, inventoryOfFacts } from '../../src/tools/index.ts'
 import { TestFolder } from '../fixtures/folder.ts'
 import { context } from '../tools/manifests.ts'
 import { pod } from '../policy/world.ts'
+import { dbFrom, webAndDb } from './shop.ts'
 import { toolWorld } from './tool-world.ts'
 
 const shop = `
 apiVersion: v1
 kind: Namespace
 metadata: {name: shop, labels: {team: shop}}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web, namespace: shop}
-spec: {template: {metadata: {labels: {app: web}}, spec: {containers: [{ports: [{name: http, containerPort: 8080}]}]}}}
----
-apiVersion: apps/v1
-kind: StatefulSet
-metadata: {name: db, namespace: shop}
-spec: {template: {metadata: {labels: {app: db}}, spec: {containers: [{ports: [{name: sql, containerPort: 5432}]}]}}}
----
+---${webAndDb}---
 apiVersion: batch/v1
 kind: CronJob
 metadata: {name: db, namespace: shop}
 spec: {jobTemplate: {spec: {template: {metadata: {labels: {app: db-job}}, spec: {containers: []}}}}}
----
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: {name: db, namespace: shop}
-spec: {podSelector: {matchLabels: {app: db}}, ingress: [{from: [{podSelector: {matchLabels: {app: web}}}], ports: [{port: sql}]}]}
----
+---${dbFrom('web')}---
 apiVersion: policy.networking.k8s.io/v1alpha2
 kind: ClusterNetworkPolicy
 metadata: {name: no-job}

@@ -1,28 +1,13 @@
 import t from 'tap'
 import { TestFolder } from '../fixtures/folder.ts'
+import { dbFrom, webAndDb } from './shop.ts'
 import { toolWorld } from './tool-world.ts'
 
 const workloads = `
 apiVersion: v1
 kind: Namespace
 metadata: {name: shop}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web, namespace: shop}
-spec: {template: {metadata: {labels: {app: web}}, spec: {containers: [{ports: [{name: http, containerPort: 8080}]}]}}}
----
-apiVersion: apps/v1
-kind: StatefulSet
-metadata: {name: db, namespace: shop}
-spec: {template: {metadata: {labels: {app: db}}, spec: {containers: [{ports: [{name: sql, containerPort: 5432}]}]}}}
-`
-const dbFrom = (app: string): string => `
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: {name: db, namespace: shop}
-spec: {podSelector: {matchLabels: {app: db}}, ingress: [{from: [{podSelector: {matchLabels: {app: ${app}}}}], ports: [{port: sql}]}]}
-`
+---${webAndDb}`
 
 function folders (t: { teardown: (end: () => void) => unknown }, after: string) {
   const folder = new TestFolder()

@@ -3,7 +3,7 @@
 import t from 'tap'
 import { parseLabelSelector, parseManifests, parseSelector, PolicyError, selectsLabels } from '../../src/policy/index.ts'
 import { whyNotLabelKey, whyNotLabelValue, whyNotNamespace } from '../../src/policy/names.ts'
-import { cellOf, endpointOf, judge, keysOnly, listOf, readCases, setOf, textOf, unknownSections, worldOf } from './conformance.ts'
+import { cellOf, e2eWorld, endpointOf, judge, keysOnly, listOf, readCases, setOf, textOf, unknownSections, worldOf } from './conformance.ts'
 import type { Test } from 'tap'
 import type { World } from './conformance.ts'
 
@@ -22,7 +22,7 @@ t.test('Kubernetes e2e NetworkPolicy tables', { skip: missing }, async t => {
     const one = keysOnly(value, ['name', 'group', 'tcp', 'pods', 'ports', 'protocols', 'steps'])
     for (const [i, stepValue] of listOf(one['steps']).entries()) {
       const step = keysOnly(stepValue, ['policies', 'probe', 'expected', 'derivedFullGrid', 'by', 'namespaceLabels', 'podLabelOverrides'])
-      const world = e2eWorld(topology['podIPs'] as Record<string, string>, one, step)
+      const world = e2eWorld(topology['podIPs'], one, step)
       checkGrid(t, `${textOf(one['name'])} step ${i}`, world, step['policies'], step['probe'], step['expected'])
       if (step['derivedFullGrid'] !== undefined) checkGrid(t, `${textOf(one['name'])} step ${i}, full grid`, world, step['policies'], step['probe'], step['derivedFullGrid'])
       steps++
@@ -30,18 +30,6 @@ t.test('Kubernetes e2e NetworkPolicy tables', { skip: missing }, async t => {
   }
   t.equal(steps, (file['counts'] as { steps: number }).steps, 'every step was run')
 })
-
-/** Every pod of the topology serves every port on every protocol of the case. */
-function e2eWorld (podIPs: Record<string, string>, one: Record<string, unknown>, step: Record<string, unknown>): World {
-  const overrides = (step['podLabelOverrides'] ?? {}) as Record<string, object>
-  const labels = (step['namespaceLabels'] ?? {}) as Record<string, object>
-  const ports = listOf(one['ports']).flatMap(port => listOf(one['protocols']).map(protocol => ({ name: `serve-${String(port)}-${textOf(protocol).toLowerCase()}`, port, protocol })))
-  const pods = Object.entries(podIPs).map(([key, ip]) => {
-    const [namespace = '', name = ''] = key.split('/')
-    return { namespace, name, ip, ports, labels: overrides[key] ?? { pod: name } }
-  })
-  return worldOf({ x: {}, y: {}, z: {}, ...labels }, pods)
-}
 
 /** rows[i][j]: from order[i] to order[j]; '#' and 'N' say nothing. */
 function checkGrid (t: Test, name: string, world: World, policies: unknown, probe: unknown, expected: unknown): void {

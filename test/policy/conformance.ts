@@ -88,6 +88,18 @@ function portOf (value: unknown): Json {
   return { ...rest, port: port ?? containerPort }
 }
 
+/** The world of one step of the e2e tables: every pod of the topology serves every port on every protocol of the case. */
+export function e2eWorld (podIPs: unknown, one: Json, step: Json): World {
+  const overrides = (step['podLabelOverrides'] ?? {}) as Record<string, object>
+  const labels = (step['namespaceLabels'] ?? {}) as Record<string, object>
+  const ports = listOf(one['ports']).flatMap(port => listOf(one['protocols']).map(protocol => ({ name: `serve-${String(port)}-${textOf(protocol).toLowerCase()}`, port, protocol })))
+  const pods = Object.entries(podIPs as Record<string, string>).map(([key, ip]) => { // a map of texts in the file
+    const [namespace = '', name = ''] = key.split('/')
+    return { namespace, name, ip, ports, labels: overrides[key] ?? { pod: name } }
+  })
+  return worldOf({ x: {}, y: {}, z: {}, ...labels }, pods)
+}
+
 /** `namespace/name`, or `external:IP`. */
 export function endpointOf (world: World, name: string): Json {
   if (name.startsWith('external:')) return { external: name.slice('external:'.length) }

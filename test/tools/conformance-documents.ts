@@ -3,7 +3,7 @@
  * not understand is an error: a case that is not asked must never look like one that passed.
  */
 
-import { cellOf, endpointOf, keysOnly, listOf, readCases, textOf, worldOf } from '../policy/conformance.ts'
+import { cellOf, e2eWorld, endpointOf, keysOnly, listOf, readCases, textOf, worldOf } from '../policy/conformance.ts'
 import type { World } from '../policy/conformance.ts'
 
 type Json = Record<string, unknown>
@@ -56,22 +56,11 @@ function e2eCases (): Case[] {
     const one = keysOnly(value, ['name', 'group', 'tcp', 'pods', 'ports', 'protocols', 'steps'])
     return listOf(one['steps']).flatMap((stepValue, i) => {
       const step = keysOnly(stepValue, ['policies', 'probe', 'expected', 'derivedFullGrid', 'by', 'namespaceLabels', 'podLabelOverrides'])
-      const world = e2eWorld(topology['podIPs'] as Record<string, string>, one, step) // a map of texts in the file
+      const world = e2eWorld(topology['podIPs'], one, step)
       return [step['expected'], step['derivedFullGrid']].filter(grid => grid !== undefined)
         .map(grid => flowCase(`${textOf(one['name'])} step ${i}`, step['policies'], gridFlows(world, step['probe'], grid)))
     })
   })
-}
-
-function e2eWorld (podIPs: Record<string, string>, one: Json, step: Json): World {
-  const overrides = (step['podLabelOverrides'] ?? {}) as Record<string, object>
-  const labels = (step['namespaceLabels'] ?? {}) as Record<string, object>
-  const ports = listOf(one['ports']).flatMap(port => listOf(one['protocols']).map(protocol => ({ name: `serve-${String(port)}-${textOf(protocol).toLowerCase()}`, port, protocol })))
-  const pods = Object.entries(podIPs).map(([key, ip]) => {
-    const [namespace = '', name = ''] = key.split('/')
-    return { namespace, name, ip, ports, labels: overrides[key] ?? { pod: name } }
-  })
-  return worldOf({ x: {}, y: {}, z: {}, ...labels }, pods)
 }
 
 function gridFlows (world: World, probe: unknown, grid: unknown): Asked[] {
