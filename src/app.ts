@@ -5,7 +5,7 @@
  * that cannot be read) fails before the first rule is loaded.
  */
 
-import { startAdmin } from './admin/index.ts'
+import { startAdmin, startMetrics } from './admin/index.ts'
 import { openCredence, openFacts, openObservation, openPeering, openTransport, startingView } from './app-parts.ts'
 import { Capture } from './capture/index.ts'
 import { systemClock } from './lib/clock.ts'
@@ -26,6 +26,8 @@ export { StartError } from './app-parts.ts'
 export interface Agent {
   /** Where the admin server listens. */
   readonly adminAddress: SocketAddress
+  /** Where `/metrics` alone is served; `undefined` when nowhere. */
+  readonly metricsAddress: SocketAddress | undefined
   /** Rejects when the agent cannot go on; never resolves. */
   readonly failed: Promise<never>
   /** Opens the file of records again by its name, after a rotation has moved it away. */
@@ -54,6 +56,8 @@ export async function startAgent (config: Config, { version, clock = systemClock
   const view = startingView(config, version, observation)
   const admin = await startAdmin(config.admin.listen, view, log)
   started.defer(() => admin.stop())
+  const scraped = config.metrics.listen === 'off' ? undefined : await startMetrics(config.metrics.listen, view, log)
+  if (scraped !== undefined) started.defer(() => scraped.stop())
   const facts = await openFacts(config, observation, opening)
   const { source, kubernetes } = facts
 
@@ -89,6 +93,7 @@ export async function startAgent (config: Config, { version, clock = systemClock
   const running = started.move()
   return {
     adminAddress: admin.address,
+    metricsAddress: scraped?.address,
     failed: Promise.race([faults.tooMany, transport.failed]),
     reopenFiles: () => { observation.recordSink.reopen() },
     async stop () {

@@ -10,6 +10,7 @@ import { namespaceNameLabel } from './model/labels.ts'
 import { isTrustDomain } from './model/spiffe-id.ts'
 import { logLevels } from './observe/index.ts'
 import type { Reader, Setting, Settings } from './lib/settings.ts'
+import type { SocketAddress } from './model/address.ts'
 
 const dnsLabel = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/
 const dnsName = /^(?=.{1,253}$)[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*$/
@@ -75,6 +76,7 @@ export const rows = {
   'declared.protected': row(listReader(cidr, 'list of CIDRs'), { default: [], meaning: 'with discovery: declared, destinations that have an agent' }),
   'declared.external': row(listReader(cidr, 'list of CIDRs'), { default: [], meaning: 'with discovery: declared, destinations that have none' }),
   'admin.listen': row(parsedReader('ip:port', 'an address such as 127.0.0.1:9901', parseSocketAddress), { default: '127.0.0.1:9901', meaning: 'where /metrics, /healthz and /readyz are; without authentication, so keep it local' }),
+  'metrics.listen': row(parsedReader('ip:port or off', 'an address such as 10.0.0.1:9903, or off', parseMetricsAddress), { default: 'off', meaning: 'where /metrics alone is, for a scraper of another machine; without authentication' }),
   'namespaces': row(recordReader(namespace, mapReader('namespace', namespaceRows), 'map of name to namespace'), { default: {}, meaning: 'labels of namespaces; followed while the agent runs' }),
   'workloads': row(listReader(mapReader('workload', workloadRows), 'list of workloads'), { default: [], meaning: 'the workloads of this node; followed while the agent runs' }),
   ...settingsUnder('kubernetes', kubernetesSettings),
@@ -103,6 +105,11 @@ function duration (leastMs: number, mostMs: number): Reader<number> {
     const ms = parseDuration(text)
     return ms !== undefined && ms >= leastMs && ms <= mostMs ? ms : undefined
   })
+}
+
+/** Brackets around an address of either family are right: a manifest that fills in a node's address cannot know which it is. */
+function parseMetricsAddress (text: string): SocketAddress | 'off' | undefined {
+  return text === 'off' ? 'off' : parseSocketAddress(text.replace(/^\[([0-9.]+)\]/, '$1'))
 }
 
 function isLabelKey (text: string): boolean {

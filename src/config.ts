@@ -42,6 +42,8 @@ export interface GivenSettings {
   readonly apiServer?: string
   /** `issuer.url` */
   readonly issuer?: string
+  /** `metrics.listen` */
+  readonly metrics?: string
 }
 
 /** All settings, frozen. Paths are absolute, times are in ms. */
@@ -64,6 +66,8 @@ export interface Config {
   readonly mode: 'encrypt'
   readonly discovery: { readonly kind: 'option' } | { readonly kind: 'declared', readonly protected: readonly Cidr[], readonly external: readonly Cidr[] }
   readonly admin: { readonly listen: SocketAddress }
+  /** Where /metrics alone is; `off` for nowhere. */
+  readonly metrics: { readonly listen: SocketAddress | 'off' }
   /** The part that a running agent follows. */
   readonly directory: DirectorySettings
   readonly certificates: { readonly ttlMs: number, readonly backdateMs: number, readonly endConnections: boolean }
@@ -121,7 +125,7 @@ export function followConfig (config: Config, log: Log): () => DirectorySettings
   }
 }
 
-function withGiven (written: object, { node, apiServer, issuer }: GivenSettings): object {
+function withGiven (written: object, { node, apiServer, issuer, metrics }: GivenSettings): object {
   const under = (key: string, inner: object): object => {
     const former: unknown = Reflect.get(written, key)
     return { [key]: typeof former === 'object' && former !== null ? { ...former, ...inner } : inner }
@@ -130,6 +134,7 @@ function withGiven (written: object, { node, apiServer, issuer }: GivenSettings)
     ...written, ...node !== undefined && { node },
     ...apiServer !== undefined && under('kubernetes', { server: apiServer }),
     ...issuer !== undefined && under('issuer', { url: issuer }),
+    ...metrics !== undefined && under('metrics', { listen: metrics }),
   }
 }
 
@@ -186,6 +191,7 @@ function toConfig (values: Values<typeof rows>, file: string): Omit<Config, 'giv
     policies: atOrNone(values.policies), kubernetes: values.facts === 'kubernetes' ? toKubernetes(values, atOrNone) : undefined,
     discovery: values.discovery === 'option' ? { kind: 'option' } : { kind: 'declared', protected: values['declared.protected'], external: values['declared.external'] },
     admin: { listen: values['admin.listen'] },
+    metrics: { listen: values['metrics.listen'] },
     directory: {
       namespaces: Object.fromEntries(Object.entries(values.namespaces).map(([name, { labels }]) => [name, labels])),
       workloads: values.workloads.map(workload => toWorkload(workload, at)),

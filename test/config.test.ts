@@ -103,6 +103,15 @@ for (const [what, text, message] of [
   })
 }
 
+t.test('metrics of a manifest: an address in brackets, of whichever family it is', async t => {
+  const listen = (metrics: string): unknown => parseConfig(head, '/n.yaml', { metrics }).metrics.listen
+  t.equal(parseConfig(head, '/n.yaml').metrics.listen, 'off')
+  t.match(listen('[10.0.0.7]:9903'), { ip: { text: '10.0.0.7' }, port: 9903 })
+  t.match(listen('[fd00::7]:9903'), { ip: { text: 'fd00::7' }, port: 9903 })
+  t.match(listen('10.0.0.7:9903'), { ip: { text: '10.0.0.7' } })
+  for (const wrong of ['[]:9903', 'node:9903', '[10.0.0.7]', '9903', 'on']) t.throws(() => listen(wrong), { message: /metrics\.listen is .*; expected an address such as 10\.0\.0\.1:9903, or off/ }, wrong)
+})
+
 t.test('files that cannot be read', async t => {
   using folder = new TestFolder()
   t.throws(() => loadConfig(folder.at('none.yaml')), { name: 'ConfigError', code: 'config-unreadable', message: `${folder.at('none.yaml')}: cannot be read` })

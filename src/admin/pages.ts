@@ -1,8 +1,10 @@
 /** What each path of the admin server answers. No sockets here. */
 
 import { renderHome } from './home.ts'
+import { json } from './http.ts'
 import type { FlowRecord } from '../model/flow.ts'
 import type { MetricsText, ReadinessStatus } from '../observe/index.ts'
+import type { Answer } from './http.ts'
 
 /** Dumps by path: `/workloads` and so on. Each is sorted, so that two can be compared. */
 export type DumpName = 'connections' | 'policies' | 'workloads'
@@ -19,19 +21,13 @@ export interface AdminView {
   readonly dumps: Readonly<Record<DumpName, () => readonly unknown[]>>
 }
 
-export interface Answer {
-  readonly status: number
-  readonly type: string
-  readonly body: string
-}
-
 /** The answer for a path without its query; `undefined` where there is nothing. */
 export async function answer (path: string, view: AdminView): Promise<Answer | undefined> {
   switch (path) {
     case '/': return { status: 200, type: 'text/html; charset=utf-8', body: renderHome(view) }
     case '/healthz': return { status: 200, type: 'text/plain; charset=utf-8', body: 'ok\n' }
     case '/readyz': return ready(view.readiness())
-    case '/metrics': return metrics(await view.metrics())
+    case '/metrics': return metricsPage(await view.metrics())
     case '/flows': return json(200, view.flows())
     case '/facts': return json(200, view.facts())
     case '/connections': return json(200, view.dumps.connections())
@@ -41,15 +37,10 @@ export async function answer (path: string, view: AdminView): Promise<Answer | u
   }
 }
 
-export function json (status: number, value: unknown): Answer {
-  const body = JSON.stringify(value, (_, inner: unknown) => typeof inner === 'bigint' ? inner.toString() : inner, 2)
-  return { status, type: 'application/json; charset=utf-8', body: `${body}\n` }
-}
-
 function ready (status: ReadinessStatus): Answer {
   return json(status.ready ? 200 : 503, status)
 }
 
-function metrics ({ contentType, text }: MetricsText): Answer {
+export function metricsPage ({ contentType, text }: MetricsText): Answer {
   return { status: 200, type: contentType, body: text }
 }

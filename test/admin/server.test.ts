@@ -1,6 +1,6 @@
 import { request } from 'node:http'
 import t from 'tap'
-import { startAdmin } from '../../src/admin/index.ts'
+import { startAdmin, startMetrics } from '../../src/admin/index.ts'
 import { socketAddress } from '../../src/model/address.ts'
 import { Readiness } from '../../src/observe/index.ts'
 import { fakeRecorder, memoryLog } from '../fixtures/recorder.ts'
@@ -10,7 +10,7 @@ interface Reply { readonly status: number, readonly headers: Readonly<Record<str
 
 function ask (admin: Admin, path: string, { method = 'GET', host = 'localhost' } = {}): Promise<Reply> {
   const { promise, resolve, reject } = Promise.withResolvers<Reply>()
-  request({ host: admin.address.ip.text, port: admin.address.port, path, method, headers: { host } }, response => {
+  request({ host: admin.address.ip.text, port: admin.address.port, path, method, headers: { host }, agent: false }, response => {
     let body = ''
     response.setEncoding('utf8')
     response.on('data', (text: string) => { body += text })
@@ -101,6 +101,23 @@ t.test('the page escapes what others have written', async t => {
   t.match(body, /&#60;script&#62;alert\(1\)/)
   t.match(body, /liburna on alpha/)
   t.match(headers, { 'content-security-policy': /default-src 'none'/ })
+})
+
+t.test('the metrics server has metrics and nothing else, and its successor may come before it goes', async t => {
+  const { view, log } = world()
+  const first = await startMetrics(anyPort, view, log)
+  t.teardown(() => first.stop())
+  t.match(await ask(first, '/metrics'), { status: 200, body: /^liburna_build_info/m })
+  for (const path of ['/', '/healthz', '/readyz', '/flows', '/facts', '/connections', '/policies', '/workloads', '/metrics/']) t.match(await ask(first, path), { status: 404 }, path)
+  t.match(await ask(first, '/metrics', { method: 'POST' }), { status: 405 })
+  t.match(await ask(first, '/metrics', { host: 'evil.example:9903' }), { status: 421 })
+  const second = await startMetrics(first.address, view, log)
+  t.teardown(() => second.stop())
+  await first.stop()
+  t.match(await ask(second, '/metrics'), { status: 200 })
+  const other = await startAdmin(anyPort, view, log)
+  t.teardown(() => other.stop())
+  await t.rejects(startMetrics(other.address, view, log), { code: 'cannot-listen', message: /^metrics\.listen: cannot listen/ }, 'not beside a stranger')
 })
 
 t.test('a port that is taken is a clear error', async t => {
