@@ -48,7 +48,17 @@ const maxControlBytes: Readonly<Record<number, number>> = {
 
 /** The four bytes before a payload of `length` bytes. */
 export function encodeHeader (type: FrameType, length: number): Uint8Array {
-  return Uint8Array.of(type, length >>> 16, (length >>> 8) & 255, length & 255)
+  const header = new Uint8Array(headerBytes)
+  putHeader(header, type, length)
+  return header
+}
+
+/** As `encodeHeader`, at the beginning of `bytes`. */
+export function putHeader (bytes: Uint8Array, type: FrameType, length: number): void {
+  bytes[0] = type
+  bytes[1] = length >>> 16
+  bytes[2] = (length >>> 8) & 255
+  bytes[3] = length & 255
 }
 
 /** Type and length; refuses what is unknown or too long with HandshakeError 'protocol-error', before anything is gathered. */
@@ -68,7 +78,7 @@ export function decodeHeader (header: Uint8Array): { readonly type: FrameType, r
 export function encodeFrame (type: ControlType, payload: Uint8Array): Uint8Array {
   if (payload.length > (maxControlBytes[type] ?? 0)) throw new RangeError(`control payload of ${payload.length} bytes`)
   const frame = new Uint8Array(headerBytes + payload.length)
-  frame.set(encodeHeader(type, payload.length))
+  putHeader(frame, type, payload.length)
   frame.set(payload, headerBytes)
   return frame
 }

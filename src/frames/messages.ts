@@ -21,7 +21,7 @@
  */
 
 import { ByteReader } from '../lib/bytes.ts'
-import { parseIp } from '../model/address.ts'
+import { ipv4Of, parseIp } from '../model/address.ts'
 import { HandshakeError } from './error.ts'
 import { FrameType, encodeFrame } from './frames.ts'
 import type { IpAddress, SocketAddress } from '../model/address.ts'
@@ -71,9 +71,16 @@ const acceptedCodes = { encrypt: 1, authenticate: 2 } as const satisfies Record<
 const maxTextBytes = 1024
 
 export function encodeGreeting ({ role, flowId, address }: Greeting): Uint8Array {
-  const ip = bytesOfIp(address.ip)
-  return encodeFrame(FrameType.greeting, Uint8Array.of(
-    protocolVersion, roleCodes[role], ...flowId, address.ip.family, ...ip, address.port >>> 8, address.port & 255))
+  const { family, words } = address.ip
+  const payload = new Uint8Array(2 + flowIdBytes + 1 + 4 * words.length + 2)
+  const view = new DataView(payload.buffer)
+  payload[0] = protocolVersion
+  payload[1] = roleCodes[role]
+  payload.set(flowId, 2)
+  payload[2 + flowIdBytes] = family
+  words.forEach((word, i) => { view.setUint32(3 + flowIdBytes + 4 * i, word) })
+  view.setUint16(payload.length - 2, address.port)
+  return encodeFrame(FrameType.greeting, payload)
 }
 
 /** Throws HandshakeError 'protocol-error' unless it is a greeting of role `expected` with flow id `flowId`. */
@@ -153,18 +160,12 @@ function decode<T> (payload: Uint8Array, what: string, read: (reader: ByteReader
   }
 }
 
-function bytesOfIp (ip: IpAddress): number[] {
-  return ip.words.flatMap(word => [word >>> 24, (word >>> 16) & 255, (word >>> 8) & 255, word & 255])
-}
-
 function readIp (reader: ByteReader): IpAddress {
   const family = reader.uint8()
   if (family !== 4 && family !== 6) throw new RangeError(`address family ${family}`)
-  const bytes = reader.take(family === 4 ? 4 : 16)
-  const written = family === 4
-    ? bytes.join('.')
-    : Array.from({ length: 8 }, (_, i) => (((bytes[2 * i] ?? 0) << 8) | (bytes[2 * i + 1] ?? 0)).toString(16)).join(':')
-  const ip = parseIp(written)
+  if (family === 4) return ipv4Of(reader.uint32())
+  const bytes = reader.take(16)
+  const ip = parseIp(Array.from({ length: 8 }, (_, i) => (((bytes[2 * i] ?? 0) << 8) | (bytes[2 * i + 1] ?? 0)).toString(16)).join(':'))
   if (ip === undefined) throw new RangeError('not an address')
   return ip
 }

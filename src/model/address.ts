@@ -45,6 +45,20 @@ export function ipFrom (text: string): IpAddress {
   return ip
 }
 
+/** So many addresses are remembered: a node meets the same few again and again, and putting one into text takes time. */
+const mostKnown = 4096
+const known = new Map<number, IpAddress>()
+
+/** The IPv4 address of a big-endian word. */
+export function ipv4Of (word: number): IpAddress {
+  const found = known.get(word)
+  if (found !== undefined) return found
+  if (known.size >= mostKnown) known.clear()
+  const ip = ipv4(word)
+  known.set(word, ip)
+  return ip
+}
+
 export function socketAddress (ip: string | IpAddress, port: number): SocketAddress {
   return { ip: typeof ip === 'string' ? ipFrom(ip) : ip, port }
 }

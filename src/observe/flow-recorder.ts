@@ -39,8 +39,9 @@ export class FlowRecorder {
   /** A socket was accepted. The caller disposes of the flow (`using`), which ends in exactly one record. */
   open (direction: Direction, addresses: FlowAddresses): Flow {
     const { clock, metrics } = this.#parts
-    const flow: Flow = new Flow(direction, addresses, randomBytes(16).toString('hex'), {
+    const flow: Flow = new Flow(direction, addresses, {
       monotonic: () => clock.monotonic(),
+      makeId: () => randomBytes(16).toString('hex'),
       moved: (way, bytes) => { metrics.bytesMoved(direction, way, bytes) },
       ended: (ended, record) => { this.#end(ended, record) },
       fault: fault => { metrics.internalFault(fault) },

@@ -25,6 +25,8 @@ export interface FlowAddresses {
 export interface FlowEvents {
   /** Milliseconds that never go backwards. */
   monotonic (): number
+  /** A name that no other flow has; asked for only where the two agents do not agree on one. */
+  makeId (): string
   moved (way: 'sent' | 'received', bytes: number): void
   /** Called exactly once; `time` and `node` are the recorder's to add. */
   ended (flow: Flow, record: Omit<FlowRecord, 'time' | 'node'>): void
@@ -38,7 +40,7 @@ export class Flow implements Disposable {
   readonly addresses: FlowAddresses
   readonly #events: FlowEvents
   readonly #startMs: number
-  #id: string
+  #id: string | undefined
   #mode: Mode = 'plain'
   #local = nobody
   #remote = nobody
@@ -55,16 +57,15 @@ export class Flow implements Disposable {
   #closed = false
 
   /** Made by `FlowRecorder.open` only. */
-  constructor (direction: Direction, addresses: FlowAddresses, id: string, events: FlowEvents) {
+  constructor (direction: Direction, addresses: FlowAddresses, events: FlowEvents) {
     this.direction = direction
     this.addresses = addresses
-    this.#id = id
     this.#events = events
     this.#startMs = events.monotonic()
   }
 
   /** 32 hex digits; the inbound end takes over the one that the outbound end told in its greeting. */
-  get id (): string { return this.#id }
+  get id (): string { return this.#id ??= this.#events.makeId() }
   get closed (): boolean { return this.#closed }
   /** Application bytes so far, towards the destination and towards the source. */
   get bytes (): { readonly sent: number, readonly received: number } { return { sent: this.#sent, received: this.#received } }
@@ -127,7 +128,7 @@ export class Flow implements Disposable {
     const { client, originalDestination } = this.addresses
     const [source, destination] = this.direction === 'inbound' ? [this.#remote, this.#local] : [this.#local, this.#remote]
     return {
-      flow: this.#id,
+      flow: this.id,
       direction: this.direction,
       mode: this.#mode,
       source: { ...source, address: formatSocketAddress(client) },
@@ -150,9 +151,16 @@ export class Flow implements Disposable {
   }
 }
 
-function endOf ({ spiffeId, attributes }: Identity): Omit<FlowEnd, 'address'> {
-  const { cluster, namespace, name, labels } = attributes
-  return { spiffeId: formatSpiffeId(spiffeId), cluster, namespace, name, labels }
+const ends = new WeakMap<Identity, Omit<FlowEnd, 'address'>>()
+
+/** Identities live long and never change: each is put into words once. */
+function endOf (identity: Identity): Omit<FlowEnd, 'address'> {
+  const known = ends.get(identity)
+  if (known !== undefined) return known
+  const { cluster, namespace, name, labels } = identity.attributes
+  const end = { spiffeId: formatSpiffeId(identity.spiffeId), cluster, namespace, name, labels }
+  ends.set(identity, end)
+  return end
 }
 
 /** Microseconds are enough, and keep the line short. */

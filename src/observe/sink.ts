@@ -2,7 +2,7 @@
  * Lines out of the process, without ever making traffic wait.
  *
  * Node writes to pipes synchronously, so a reader of our stdout that stops would stop every connection. Here the
- * lines wait in a bounded queue, one write is under way at a time (in libuv's pool), and what does not fit is
+ * lines wait in a bounded queue, some milliseconds for more of them; one write is under way at a time (in libuv's pool), and what does not fit is
  * dropped and counted. Pipes are opened anew without blocking: a write that hangs in the pool would keep even
  * `process.exit` from ending. (A socket as stdout cannot be opened anew; there that risk stays.)
  *
@@ -25,6 +25,8 @@ export interface SinkOptions {
 
 /** One write carries at most so many characters, so that a drop after a failure loses little. */
 const batchCharacters = 64 * 1024
+/** Lines of so long a time leave together, ms: a write each would cost as much as making the line. */
+const gatherMs = 10
 /** How long after a failed write the next is tried, and after one that found the pipe full. */
 const retryMs = 200
 const pauseMs = 10
@@ -38,6 +40,7 @@ export class FileSink implements LineSink {
   #queue: string[] = []
   #queued = 0
   #busy = false
+  #gathering = false
   #closed = false
   #reopen = false
   #dropped = 0
@@ -58,7 +61,7 @@ export class FileSink implements LineSink {
     }
     this.#queue.push(line)
     this.#queued += line.length
-    this.#pump()
+    this.#pumpSoon()
   }
 
   /** Opens the file again by its name, after a log rotation moved it away. Nothing is lost. */
@@ -84,6 +87,15 @@ export class FileSink implements LineSink {
     this.#queue = []
     this.#queued = 0
     try { writeSync(this.#fd, text) } catch { this.#dropped++ }
+  }
+
+  #pumpSoon (): void {
+    if (this.#busy || this.#gathering) return
+    this.#gathering = true
+    setTimeout(() => {
+      this.#gathering = false
+      this.#pump()
+    }, gatherMs)
   }
 
   #pump (): void {

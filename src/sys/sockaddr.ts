@@ -5,7 +5,7 @@
  *     in6:  family u16 | port u16be | flow u32 | address 16 | scope u32
  */
 
-import { socketAddress } from '../model/address.ts'
+import { ipv4Of, socketAddress } from '../model/address.ts'
 import type { IpFamily, SocketAddress } from '../model/address.ts'
 
 export const AF_INET = 2
@@ -31,7 +31,7 @@ export function decodeSockaddr (bytes: Uint8Array): SocketAddress | undefined {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   if (bytes.length < 16) return undefined
   const family = view.getUint16(0, true)
-  if (family === AF_INET) return socketAddress([...bytes.subarray(4, 8)].join('.'), view.getUint16(2))
+  if (family === AF_INET) return socketAddress(ipv4Of(view.getUint32(4)), view.getUint16(2))
   if (family !== AF_INET6 || bytes.length < 28) return undefined
   const groups = [0, 2, 4, 6, 8, 10, 12, 14].map(i => view.getUint16(8 + i).toString(16))
   return socketAddress(groups.join(':'), view.getUint16(2))

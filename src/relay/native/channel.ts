@@ -54,8 +54,8 @@ export class NativeChannel implements ControlChannel {
 
   /** Ends it: politely, or at once. Resolves when it is gone. */
   async drop (how: 'reset' | 'politely', reason?: Error): Promise<void> {
-    this.#fail(reason ?? new HandshakeError('handshake-failed', 'closed'))
     if (this.#sink !== undefined || this.#isDropped) return // what is forwarded ends as a whole
+    this.#fail(reason ?? new HandshakeError('handshake-failed', 'closed'))
     this.#isDropped = true
     this.thread.post({ op: 'drop', id: this.id, how })
     if (how === 'politely') await this.#gone.promise

@@ -5,7 +5,7 @@
  * `onControl`. After it data is delivered, and the frames that end or abort a direction are obeyed here.
  */
 
-import { FrameType, HandshakeError, decodeEnd, decodeHeader, encodeEnd, headerBytes } from '../../../frames/index.ts'
+import { FrameType, HandshakeError, decodeEnd, decodeHeader, encodeEnd, headerBytes, putHeader } from '../../../frames/index.ts'
 import { Memory, readBufferBytes, resetOnClose, tlsResult } from '../../../sys/index.ts'
 import { received } from './leg.ts'
 import { linger } from './linger.ts'
@@ -102,11 +102,7 @@ export class SecureLeg implements Leg {
   }
 
   send (chunk: Chunk, length: number): boolean {
-    const header = chunk.memory.bytes
-    header[0] = FrameType.data
-    header[1] = length >>> 16
-    header[2] = (length >>> 8) & 255
-    header[3] = length & 255
+    putHeader(chunk.memory.bytes, FrameType.data, length)
     if (!this.#tls.write(chunk.memory.address, headerBytes + length)) this.#break('handshake-failed', this.#tls.error?.code ?? 'write')
     else this.#push()
     return false
