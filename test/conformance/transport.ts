@@ -373,6 +373,18 @@ function handshakes (t: Test, open: () => Pair): void {
     })
   }
 
+  t.test('a proven peer that is gone before it has said a word is noticed', async t => {
+    const pair = open()
+    for (const gone of ['near', 'far'] as const) {
+      const met = await meet(pair)
+      met[gone][Symbol.dispose]()
+      const left = gone === 'near' ? met.far : met.near
+      await t.rejects(left.greeted())
+      left[Symbol.dispose]()
+    }
+    await close(pair)
+  })
+
   t.test('a connection that is cut without an end is a truncation, not an end', async t => {
     await withRoad(open, 'encrypt', async road => {
       using trip = await road.travel()

@@ -96,8 +96,8 @@ export class SecureLeg implements Leg {
       if (this.#headerFilled === headerBytes && this.#type === FrameType.data && total === room) return total
       if (!this.wire.readable && !this.#more) return total
       const count = this.#step(to + total as Address, room - total) // inside the caller's room
-      if (count < 0) return total
-      total += count
+      if (count >= 0) total += count
+      else if (this.#failure === undefined) return total
     }
   }
 
