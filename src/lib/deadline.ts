@@ -1,5 +1,6 @@
 /** A time limit for one piece of work, as an AbortSignal that can be called off. */
 
+import { follow } from './follow.ts'
 import type { Clock } from './clock.ts'
 
 export interface DeadlineOptions {
@@ -18,10 +19,8 @@ export class Deadline implements Disposable {
 
   constructor ({ clock, ms, reason, parent }: DeadlineOptions) {
     const timer = clock.after(ms, () => { this.#controller.abort(reason()) })
-    const follow = (): void => { this.#controller.abort(parent?.reason) }
-    parent?.addEventListener('abort', follow, { once: true })
-    if (parent?.aborted === true) follow()
-    this.#release = () => { timer.cancel(); parent?.removeEventListener('abort', follow) }
+    const leave = parent === undefined ? undefined : follow(parent, reason => { this.#controller.abort(reason) })
+    this.#release = () => { timer.cancel(); leave?.() }
   }
 
   get signal (): AbortSignal { return this.#controller.signal }

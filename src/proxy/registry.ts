@@ -5,9 +5,11 @@
  */
 
 import { HandshakeError } from '../handshake/index.ts'
+import { follow } from '../lib/follow.ts'
 import { formatSocketAddress } from '../model/address.ts'
 import { fateOf } from '../policy/index.ts'
 import { Revocation } from '../relay/index.ts'
+import { Expiries } from './expiries.ts'
 import type { Session } from '../handshake/index.ts'
 import type { Clock, Timer } from '../lib/clock.ts'
 import type { SocketAddress } from '../model/address.ts'
@@ -46,6 +48,7 @@ export class Registry {
   readonly #clock: Clock
   readonly #options: RegistryOptions
   readonly #policies: () => PolicySet
+  readonly #expiries: Expiries
   readonly #live = new Set<Live>()
 
   /** `policies` gives the policies as of now. */
@@ -53,6 +56,7 @@ export class Registry {
     this.#policies = policies
     this.#clock = clock
     this.#options = options
+    this.#expiries = new Expiries(clock)
   }
 
   get size (): number { return this.#live.size }
@@ -125,20 +129,20 @@ export class Registry {
   }
 
   #watch (live: Live, session: Session, ends: Array<() => void>): void {
-    let expiry = this.#expire(live, session)
+    let callOff = this.#expire(live, session)
     ends.push(
-      () => { expiry?.cancel() },
+      () => { callOff() },
       session.renewed.on(() => {
-        expiry?.cancel()
-        expiry = this.#expire(live, session)
+        callOff()
+        callOff = this.#expire(live, session)
         this.#rejudge(live)
       }))
   }
 
-  #expire (live: Live, session: Session): Timer | undefined {
-    const left = session.peer.notAfterMs + this.#options.graceMs - this.#clock.now()
-    if (left === Infinity) return undefined
-    return this.#clock.after(left, () => { live.controller.abort(new Revocation('identity-expired', 'the certificate of the peer ended')) })
+  #expire (live: Live, session: Session): () => void {
+    return this.#expiries.at(session.peer.notAfterMs + this.#options.graceMs, () => {
+      live.controller.abort(new Revocation('identity-expired', 'the certificate of the peer ended'))
+    })
   }
 }
 
@@ -166,12 +170,3 @@ export function peerOf (secured: Secured, flow: Flow): Peer {
   const { client, originalDestination } = flow.addresses
   return { kind: 'verified', identity, notAfterMs, ip: (flow.direction === 'inbound' ? client : originalDestination).ip }
 }
-
-/** Calls `tell` with the reason once `signal` aborts, at once when it has; the result stops listening. */
-function follow (signal: AbortSignal, tell: (reason: unknown) => void): () => void {
-  const listener = (): void => { tell(signal.reason) }
-  if (signal.aborted) listener()
-  else signal.addEventListener('abort', listener, { once: true })
-  return () => { signal.removeEventListener('abort', listener) }
-}
-

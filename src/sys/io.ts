@@ -7,7 +7,7 @@
 import { constants } from 'node:os'
 import * as koffi from 'koffi'
 import { SysError } from './error.ts'
-import { libc } from './libc.ts'
+import { getOption, options } from './sockopt.ts'
 import type { Address } from './memory.ts'
 
 const library = koffi.load('libc.so.6')
@@ -30,8 +30,6 @@ export const errnos = constants.errno
 const SPLICE_F_MOVE = 1
 const SPLICE_F_NONBLOCK = 2
 const SHUT_WR = 1
-const SOL_SOCKET = 1
-const SO_ERROR = 4
 const SOCK_NONBLOCK_CLOEXEC = 0o2004000
 
 /** read(2) */
@@ -66,9 +64,12 @@ export function connect (fd: number, address: Uint8Array): number {
 
 /** SO_ERROR, taken: the negative errno that ended the connection, or 0. */
 export function errorOf (fd: number): number {
-  const [value, length] = [new Uint8Array(4), Uint8Array.of(4, 0, 0, 0)]
-  const result = settle(libc.getsockopt(fd, SOL_SOCKET, SO_ERROR, value, length))
-  return result < 0 ? result : -new DataView(value.buffer).getInt32(0, true)
+  try {
+    return 0 - getOption(fd, options.error)
+  } catch (error) {
+    if (error instanceof SysError) return -error.errno
+    throw error
+  }
 }
 
 /** The name of a negative result, e.g. `ECONNRESET`. */

@@ -24,11 +24,12 @@ export const libc = {
   listen: library.func('int listen(int fd, int backlog)') as (fd: number, backlog: number) => number,
   send: library.func('long send(int fd, const void *bytes, unsigned long length, int flags)') as (fd: number, bytes: Uint8Array, length: number, flags: number) => number,
   recv: library.func('long recv(int fd, void *bytes, unsigned long length, int flags)') as (fd: number, bytes: Uint8Array, length: number, flags: number) => number,
-  getsockname: library.func('int getsockname(int fd, void *address, void *length)') as (fd: number, address: Uint8Array, length: Uint8Array) => number,
-  setsockopt: library.func('int setsockopt(int fd, int level, int name, const void *value, unsigned int length)') as
-    (fd: number, level: number, name: number, value: Uint8Array, length: number) => number,
-  getsockopt: library.func('int getsockopt(int fd, int level, int name, void *value, void *length)') as
-    (fd: number, level: number, name: number, value: Uint8Array, length: Uint8Array) => number,
+  // Addresses of `Memory`: bytes that V8 holds inside its heap would have to leave it first, at each call.
+  getsockname: library.func('int getsockname(int fd, uintptr_t address, uintptr_t length)') as (fd: number, address: number, length: number) => number,
+  setsockopt: library.func('int setsockopt(int fd, int level, int name, uintptr_t value, unsigned int length)') as
+    (fd: number, level: number, name: number, value: number, length: number) => number,
+  getsockopt: library.func('int getsockopt(int fd, int level, int name, uintptr_t value, uintptr_t length)') as
+    (fd: number, level: number, name: number, value: number, length: number) => number,
   // syscall(2) is variadic in C; for integers and pointers the calling convention of both platforms is the same.
   syscall: library.func('long syscall(long number, long a, void *b, unsigned long c)') as
     (number: number, a: number, b: Uint8Array, c: number) => number,

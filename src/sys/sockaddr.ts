@@ -11,6 +11,9 @@ import type { IpFamily, SocketAddress } from '../model/address.ts'
 export const AF_INET = 2
 export const AF_INET6 = 10
 
+/** Of the longer one. */
+export const sockaddrBytes = 28
+
 export function familyNumber (family: IpFamily): number {
   return family === 4 ? AF_INET : AF_INET6
 }

@@ -7,10 +7,11 @@
  */
 
 import { formatSocketAddress } from '../model/address.ts'
-import { decodeSockaddr, encodeSockaddr, familyNumber } from './sockaddr.ts'
+import { decodeSockaddr, encodeSockaddr, familyNumber, sockaddrBytes } from './sockaddr.ts'
 import { SysError } from './error.ts'
 import { Fd } from './fd.ts'
 import { call, libc } from './libc.ts'
+import { Memory } from './memory.ts'
 import { options, setDevice, setOption, setPortRange } from './sockopt.ts'
 import type { IpAddress, IpFamily, SocketAddress } from '../model/address.ts'
 
@@ -97,13 +98,19 @@ export function openDialer ({ family, mark = 0, device, bind }: DialerOptions): 
   })
 }
 
+/** sockaddr_in6 is the longest; its length follows. */
+const room = new Memory(sockaddrBytes + 4)
+
+/** getsockname(2) as it is, for who passes it on: a sockaddr, perhaps with bytes behind it. Throws `SysError`. */
+export function sockaddrOf (fd: number): Uint8Array {
+  new DataView(room.bytes.buffer).setUint32(sockaddrBytes, sockaddrBytes, true)
+  call('getsockname', () => libc.getsockname(fd, room.address, room.at(sockaddrBytes)))
+  return room.bytes.slice(0, sockaddrBytes)
+}
+
 /** getsockname(2). Throws `SysError`. */
 export function localAddressOf (fd: number): SocketAddress {
-  const room = new Uint8Array(28)
-  const length = new Uint8Array(4)
-  new DataView(length.buffer).setUint32(0, room.length, true)
-  call('getsockname', () => libc.getsockname(fd, room, length))
-  const address = decodeSockaddr(room)
+  const address = decodeSockaddr(sockaddrOf(fd))
   if (address === undefined) throw new TypeError('the socket is not of an IP family')
   return address
 }

@@ -1,7 +1,8 @@
 /** Socket options by name, each with where its number comes from. */
 
 import { SysError } from './error.ts'
-import { call, lastErrno, libc } from './libc.ts'
+import { lastErrno, libc } from './libc.ts'
+import { Memory } from './memory.ts'
 
 interface Option {
   readonly name: string
@@ -17,6 +18,7 @@ const SOL_IPV6 = 41
 /** asm-generic/socket.h, linux/in.h, linux/in6.h, linux/tcp.h. */
 export const options = {
   reuseAddress: { name: 'SO_REUSEADDR', level: SOL_SOCKET, number: 2 },
+  error: { name: 'SO_ERROR', level: SOL_SOCKET, number: 4 },
   linger: { name: 'SO_LINGER', level: SOL_SOCKET, number: 13 },
   device: { name: 'SO_BINDTODEVICE', level: SOL_SOCKET, number: 25 },
   mark: { name: 'SO_MARK', level: SOL_SOCKET, number: 36 },
@@ -32,16 +34,21 @@ export const options = {
 
 /** Longest saved SYN: IPv6 header and extensions (bounded by us) and a TCP header of 60 bytes. */
 const savedSynRoom = 512
+/** One call of this thread at a time uses it: a value, then its length. */
+const scratch = new Memory(savedSynRoom + 4)
+const words = new DataView(scratch.bytes.buffer)
+const lengthAt = savedSynRoom
 
 /** Sets an option whose value is one 32-bit number. */
 export function setOption (fd: number, option: Option, value: number): void {
-  setBytes(fd, option, uint32(value))
+  words.setUint32(0, value, true)
+  setScratch(fd, option, 4)
 }
 
 /** Reads an option whose value is one unsigned 32-bit number. */
 export function getOption (fd: number, option: Option): number {
-  const bytes = getBytes(fd, option, 4)
-  return new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0, true)
+  getScratch(fd, option, 4)
+  return words.getUint32(0, true)
 }
 
 /** SO_MARK of the socket, unsigned. */
@@ -54,7 +61,7 @@ export function markOf (fd: number): number {
  * then forgets them; empty the second time, and where the listener answered with a SYN cookie.
  */
 export function savedSyn (fd: number): Uint8Array {
-  return getBytes(fd, options.savedSyn, savedSynRoom)
+  return scratch.bytes.slice(0, getScratch(fd, options.savedSyn, savedSynRoom))
 }
 
 /**
@@ -62,14 +69,16 @@ export function savedSyn (fd: number): Uint8Array {
  * connections whose end both sides know by other means.
  */
 export function resetOnClose (fd: number): void {
-  const linger = new Uint8Array(8) // struct linger { int on; int seconds }
-  linger[0] = 1
-  setBytes(fd, options.linger, linger)
+  words.setUint32(0, 1, true) // struct linger { int on; int seconds }
+  words.setUint32(4, 0, true)
+  setScratch(fd, options.linger, 8)
 }
 
 /** Ties the socket to an interface by name. */
 export function setDevice (fd: number, name: string): void {
-  setBytes(fd, options.device, Buffer.from(`${name}\0`))
+  const bytes = Buffer.from(`${name}\0`)
+  scratch.bytes.set(bytes)
+  setScratch(fd, options.device, bytes.length)
 }
 
 /** Ports that the kernel may choose from for this socket (Linux 6.3). */
@@ -77,19 +86,14 @@ export function setPortRange (fd: number, [low, high]: readonly [number, number]
   setOption(fd, options.localPortRange, (low | high << 16) >>> 0)
 }
 
-function setBytes (fd: number, { name, level, number }: Option, value: Uint8Array): void {
-  call('setsockopt', () => libc.setsockopt(fd, level, number, value, value.length), name)
+/** Sets an option to the first `length` bytes of `scratch`. */
+function setScratch (fd: number, { name, level, number }: Option, length: number): void {
+  if (libc.setsockopt(fd, level, number, scratch.address, length) < 0) throw new SysError('setsockopt', lastErrno(), name)
 }
 
-function getBytes (fd: number, { name, level, number }: Option, room: number): Uint8Array {
-  const value = new Uint8Array(room)
-  const length = uint32(room)
-  if (libc.getsockopt(fd, level, number, value, length) < 0) throw new SysError('getsockopt', lastErrno(), name)
-  return value.subarray(0, new DataView(length.buffer).getUint32(0, true))
-}
-
-function uint32 (value: number): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(4)
-  new DataView(bytes.buffer).setUint32(0, value, true)
-  return bytes
+/** Reads an option of at most `room` bytes into `scratch`; its length. */
+function getScratch (fd: number, { name, level, number }: Option, room: number): number {
+  words.setUint32(lengthAt, room, true)
+  if (libc.getsockopt(fd, level, number, scratch.address, scratch.at(lengthAt)) < 0) throw new SysError('getsockopt', lastErrno(), name)
+  return words.getUint32(lengthAt, true)
 }

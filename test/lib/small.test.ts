@@ -7,11 +7,26 @@ import { ByteReader } from '../../src/lib/bytes.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { parseDuration } from '../../src/lib/duration.ts'
 import { codeOf, messageOf } from '../../src/lib/error.ts'
+import { follow } from '../../src/lib/follow.ts'
 import { nearest } from '../../src/lib/nearest.ts'
 
 t.test('durations', async t => {
   for (const [text, ms] of [['250ms', 250], ['10s', 10_000], ['5m', 300_000], ['1h', 3_600_000], ['1h30m', 5_400_000], ['1m500ms', 60_500], ['0s', 0]] as const) t.equal(parseDuration(text), ms, text)
   for (const text of ['', '10', '1 s', '-1s', '1.5h', '1s1h', '1d', 's', '1S', '9999999999s']) t.equal(parseDuration(text), undefined, text)
+})
+
+t.test('who follows a signal hears of it once, and not after leaving', async t => {
+  const stop = new AbortController()
+  const heard: unknown[] = []
+  const tell = (reason: unknown): void => { heard.push(reason) }
+  const leave = follow(stop.signal, tell)
+  follow(stop.signal, tell)
+  leave()
+  leave()
+  stop.abort('why')
+  t.same(heard, ['why'])
+  follow(stop.signal, tell)
+  t.same(heard, ['why', 'why'], 'at once where it has aborted')
 })
 
 t.test('the nearest name, or none', async t => {

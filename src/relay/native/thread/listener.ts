@@ -1,6 +1,6 @@
 /** Accepts connections, and tells who came. */
 
-import { Fd, Memory, SysError, accept, errnos, localAddressOf, encodeSockaddr } from '../../../sys/index.ts'
+import { Fd, Memory, SysError, accept, errnos, sockaddrBytes, sockaddrOf } from '../../../sys/index.ts'
 import type { RawSocket } from './socket.ts'
 import type { Loop, Task, Wire } from './loop.ts'
 
@@ -8,8 +8,6 @@ import type { Loop, Task, Wire } from './loop.ts'
 const mostPerTurn = 64
 /** How long to wait when the process has no more descriptors, ms. */
 const pauseMs = 100
-/** sockaddr_in6 is the larger one. */
-const sockaddrBytes = 28
 
 export interface ListenerHooks {
   accepted (socket: RawSocket, local: Uint8Array, remote: Uint8Array): void
@@ -61,8 +59,7 @@ export class Listener implements Task {
 
   #welcome (fd: Fd): void {
     try {
-      const local = encodeSockaddr(localAddressOf(fd.number))
-      this.#hooks.accepted({ fd, wire: this.#loop.add(fd.number, undefined) }, local, this.#address.bytes.slice(0, sockaddrBytes))
+      this.#hooks.accepted({ fd, wire: this.#loop.add(fd.number, undefined) }, sockaddrOf(fd.number), this.#address.bytes.slice(0, sockaddrBytes))
     } catch (error) {
       fd.close()
       this.#hooks.failed(error instanceof SysError ? error.errno : 0)
