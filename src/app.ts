@@ -9,8 +9,8 @@ import { startAdmin, startMetrics } from './admin/index.ts'
 import { openCredence, openFacts, openObservation, openPeering, openTransport, startingView } from './app-parts.ts'
 import { Capture } from './capture/index.ts'
 import { systemClock } from './lib/clock.ts'
-import { Enforcer, Policies } from './node/index.ts'
-import { Faults } from './observe/index.ts'
+import { Enforcer, notEnforced, Policies } from './node/index.ts'
+import { Faults, untold } from './observe/index.ts'
 import { Registry } from './proxy/index.ts'
 import { factsOf } from './tools/index.ts'
 import type { AdminView } from './admin/index.ts'
@@ -77,7 +77,7 @@ export async function startAgent (config: Config, { version, clock = systemClock
   }, {
     node, policies, source, capture: new Capture(), peering,
     ...kubernetes !== undefined && { ownNode: kubernetes.ownNode },
-    identity: { issuer, trust, clock }, log, metrics, readiness,
+    identity: { issuer, trust, clock }, log, metrics, readiness, occurrences: kubernetes?.occurrences ?? untold,
   })
   Object.assign(view, {
     metrics: () => scrape(metrics, enforcer, facts),
@@ -87,7 +87,7 @@ export async function startAgent (config: Config, { version, clock = systemClock
 
   started.defer(() => enforcer.stop())
   enforcer.start()
-  kubernetes?.start(enforcer)
+  kubernetes?.start({ enforcer, policies, recorder })
   readiness.met('start')
   log.info('agent runs', { cluster: config.cluster, trustDomain: config.trustDomain, version, workloads: enforcer.pods.length })
   const running = started.move()
@@ -106,6 +106,7 @@ export async function startAgent (config: Config, { version, clock = systemClock
 
 async function scrape (metrics: Metrics, enforcer: Enforcer, { kubernetes }: Facts): Promise<MetricsText> {
   kubernetes?.measure()
+  metrics.podsNotEnforced(notEnforced(kubernetes?.source.waiting() ?? [], enforcer.pods))
   metrics.workloads(enforcer.pods.length, enforcer.pods.filter(({ captured }) => captured).length)
   return await metrics.text()
 }

@@ -12,7 +12,7 @@
 
 import { createHash } from 'node:crypto'
 import { IssuerError } from './error.ts'
-import { RateLimit } from './rate-limit.ts'
+import { RateLimit } from '../lib/rate-limit.ts'
 import { reasonOf } from './token.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { PodFacts } from '../cluster/index.ts'

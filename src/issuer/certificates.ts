@@ -8,7 +8,7 @@
 import { available } from './callers.ts'
 import { IssuerError } from './error.ts'
 import { encodeAnswer, parseRequest } from './messages.ts'
-import { RateLimit } from './rate-limit.ts'
+import { RateLimit } from '../lib/rate-limit.ts'
 import { bearerToken } from './token.ts'
 import { IdentityError } from '../identity/index.ts'
 import { identityOfPod } from '../cluster/index.ts'

@@ -10,6 +10,7 @@ import { statSync } from 'node:fs'
 import { SvidRotation } from '../identity/index.ts'
 import { backoffMs } from '../lib/backoff.ts'
 import { messageOf } from '../lib/error.ts'
+import { podName } from '../model/occurrence.ts'
 import { Places, serveInbound, serveOutbound } from '../proxy/index.ts'
 import { Revocation } from '../relay/index.ts'
 import { nobodysNode } from './peering.ts'
@@ -19,8 +20,9 @@ import type { HandshakeParts } from '../handshake/index.ts'
 import type { RotationOptions, RotationParts, Svid } from '../identity/index.ts'
 import type { Timer } from '../lib/clock.ts'
 import type { OriginalDestination, SocketAddress } from '../model/address.ts'
+import type { OccurrenceReason } from '../model/occurrence.ts'
 import type { Identity } from '../model/workload.ts'
-import type { Log, Metrics, Readiness } from '../observe/index.ts'
+import type { Log, Metrics, Occurrences, Readiness } from '../observe/index.ts'
 import type { LocalPod, NodeParts } from '../proxy/index.ts'
 import type { Connection, Listening } from '../relay/index.ts'
 import type { Fd } from '../sys/index.ts'
@@ -36,6 +38,7 @@ export interface EnforcedPodParts {
   readonly log: Log
   readonly metrics: Metrics
   readonly readiness: Readiness
+  readonly occurrences: Occurrences
 }
 
 export interface EnforcedPodOptions {
@@ -52,6 +55,8 @@ export type WorkloadChange = ClusterChange & { readonly kind: 'workload-changed'
 
 /** How often we look whether the namespace is still the one that we have armed, ms. */
 const lookMs = 1000
+/** Tries that fail, about a second in all, before the cluster is told. */
+const tellAttempt = 3
 
 export class EnforcedPod implements LocalPod {
   readonly places: Places
@@ -98,6 +103,7 @@ export class EnforcedPod implements LocalPod {
     this.#svids.onChange(svid => { this.#certified(svid) })
     this.#svids.onFailure(error => {
       metrics.certificateFailed()
+      if (this.#svids.current() === undefined) this.#tell('NoCertificate', messageOf(error))
       this.#log.error('no certificate could be issued; it is tried again', { error })
     })
     this.#svids.start()
@@ -131,7 +137,7 @@ export class EnforcedPod implements LocalPod {
     await this.#letGo(rules)
     const { readiness, metrics } = this.#parts
     for (const what of ['certificate', 'capture']) readiness.met(this.#named(what))
-    metrics.certificateForgotten(this.#workload.key)
+    metrics.workloadForgotten(this.#workload.key)
   }
 
   async dialOut (client: Connection, to: OriginalDestination, signal: AbortSignal): Promise<Connection> {
@@ -149,6 +155,10 @@ export class EnforcedPod implements LocalPod {
   #connect (beside: Connection, signal: AbortSignal): (dialer: Fd, to: SocketAddress) => Promise<Connection> {
     const { transport } = this.#parts.node
     return (dialer, to) => transport.dial(dialer, to, { signal, beside })
+  }
+
+  #tell (reason: OccurrenceReason, note: string): void {
+    this.#parts.occurrences.tell({ about: podName(this.#workload.identity.attributes), reason, note, sort: '', isShared: false })
   }
 
   #named (what: string): string { return `${what} of ${this.#workload.key}` }
@@ -192,6 +202,8 @@ export class EnforcedPod implements LocalPod {
     this.#capture?.release()
     this.#capture = undefined
     this.#parts.readiness.awaits(this.#named('capture'), messageOf(error))
+    // A pod that ends takes its namespace along a moment before we hear of it.
+    if (this.#attempt >= tellAttempt) this.#tell('NotCaptured', messageOf(error))
     this.#log[this.#attempt === 0 ? 'error' : 'debug']('workload cannot be captured; it is tried again', { error })
     this.#next(backoffMs(this.#attempt++, { firstMs: 200, mostMs: 5000 }), () => { this.#arming = this.#arm() })
   }

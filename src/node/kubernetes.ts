@@ -1,13 +1,16 @@
 /** A node of a Kubernetes cluster: facts from its API server, pods from its container runtime, probes from its kubelet. */
 
-import { Api, KubernetesSource, NriPlugin, openCredentials, ProcSandboxes } from '../cluster/index.ts'
+import { Api, EventWriter, KubernetesSource, NriPlugin, openCredentials, PolicyConditions, ProcSandboxes } from '../cluster/index.ts'
+import { tellDeniedFlows } from './denied-flows.ts'
 import { openOwnNode } from './own-node.ts'
 import { PodGate } from './pod-gate.ts'
+import { NodeStatus, opinionOf } from './status.ts'
 import type { KubernetesSettings } from '../cluster/index.ts'
 import type { Clock } from '../lib/clock.ts'
-import type { Log, Metrics, Readiness } from '../observe/index.ts'
+import type { FlowRecorder, Log, Metrics, Occurrences, Readiness } from '../observe/index.ts'
 import type { Enforcer } from './enforcer.ts'
 import type { OwnNode } from './peering.ts'
+import type { Policies } from './policies.ts'
 
 export interface KubernetesNodeOptions {
   readonly node: string
@@ -23,15 +26,34 @@ export interface KubernetesNodeParts {
   readonly clock: Clock
 }
 
+/** What runs when the node begins. */
+export interface RunningParts {
+  readonly enforcer: Enforcer
+  readonly policies: Policies
+  readonly recorder: FlowRecorder
+}
+
+/** What is held of the API server. */
+interface Held {
+  readonly api: Api
+  readonly source: KubernetesSource
+  readonly occurrences: EventWriter
+}
+
 export class KubernetesNode implements Disposable {
   readonly source: KubernetesSource
   readonly ownNode: OwnNode
+  /** They become Events of the cluster. */
+  readonly occurrences: Occurrences
+  readonly #api: Api
   readonly #settings: KubernetesSettings
   readonly #parts: KubernetesNodeParts
   readonly #ends: DisposableStack
 
-  private constructor (source: KubernetesSource, ownNode: OwnNode, settings: KubernetesSettings, parts: KubernetesNodeParts, ends: DisposableStack) {
+  private constructor ({ api, source, occurrences }: Held, ownNode: OwnNode, settings: KubernetesSettings, parts: KubernetesNodeParts, ends: DisposableStack) {
+    this.#api = api
     this.source = source
+    this.occurrences = occurrences
     this.ownNode = ownNode
     this.#settings = settings
     this.#parts = parts
@@ -41,20 +63,33 @@ export class KubernetesNode implements Disposable {
   /** Resolves when the API server has told everything, however long that takes. Rejects when the credentials cannot be used. */
   static async open ({ settings, ...place }: KubernetesNodeOptions, parts: KubernetesNodeParts): Promise<KubernetesNode> {
     using ends = new DisposableStack()
-    const { log, readiness, clock } = parts
+    const { log, metrics, readiness, clock } = parts
     const ownNode = ends.use(openOwnNode(settings.ownNode, log))
     const api = ends.use(new Api(await openCredentials(settings, clock)))
     readiness.awaits('API server', `${api.server} has not told everything yet`)
     const source = await KubernetesSource.open({ ...place, podAnnotations: settings.podAnnotations }, { api, clock, log })
     readiness.met('API server')
     ends.defer(() => { source.stop() })
-    return new KubernetesNode(source, ownNode, settings, parts, ends.move())
+    const occurrences = ends.use(new EventWriter(place.node, { api, clock, log, metrics }))
+    return new KubernetesNode({ api, source, occurrences }, ownNode, settings, parts, ends.move())
   }
 
   /** From now on pods are told to the source; where the container runtime tells, one that starts waits for the enforcer. */
-  start (enforcer: Enforcer): void {
+  start ({ enforcer, policies, recorder }: RunningParts): void {
+    this.#tellCluster(policies, recorder)
     if (this.#settings.pods === 'proc') this.#lookForPods()
     else this.#listenToRuntime(enforcer)
+  }
+
+  #tellCluster (policies: Policies, recorder: FlowRecorder): void {
+    const { source, occurrences } = this
+    const { clock, log, metrics } = this.#parts
+    const conditions = this.#ends.use(new PolicyConditions({
+      api: this.#api, clock, log, metrics, opinionOf: policy => opinionOf(policy, policies),
+      policies: () => source.policyObjects().filter(({ name: { kind } }) => kind === 'AccessPolicy'),
+    }))
+    this.#ends.use(new NodeStatus({ source, policies, conditions, occurrences, clock }))
+    this.#ends.defer(tellDeniedFlows(recorder, occurrences))
   }
 
   #lookForPods (): void {
@@ -69,7 +104,7 @@ export class KubernetesNode implements Disposable {
 
   #listenToRuntime (enforcer: Enforcer): void {
     const { log, metrics, readiness, clock } = this.#parts
-    const gate = new PodGate(this.#settings['nri.unarmed'], { source: this.source, guarded: key => enforcer.guarded(key), log, metrics })
+    const gate = new PodGate(this.#settings['nri.unarmed'], { source: this.source, guarded: key => enforcer.guarded(key), occurrences: this.occurrences, log, metrics })
     readiness.awaits(runtimeName, 'not registered yet')
     const plugin = new NriPlugin({ socketPath: this.#settings['nri.socket'] }, {
       clock, log, handler: gate,

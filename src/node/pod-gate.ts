@@ -6,8 +6,9 @@
 
 import { existsSync } from 'node:fs'
 import { messageOf } from '../lib/error.ts'
+import { podName } from '../model/occurrence.ts'
 import type { KubernetesSource, Sandbox, SandboxHandler } from '../cluster/index.ts'
-import type { Log, Metrics } from '../observe/index.ts'
+import type { Log, Metrics, Occurrences } from '../observe/index.ts'
 
 export interface PodGateParts {
   readonly source: Pick<KubernetesSource, 'admit' | 'setSandboxes' | 'removeSandbox'>
@@ -15,6 +16,7 @@ export interface PodGateParts {
   readonly guarded: (key: string) => Promise<void>
   readonly log: Log
   readonly metrics: Pick<Metrics, 'podStarted'>
+  readonly occurrences: Occurrences
 }
 
 /** What becomes of a pod that cannot be captured in time: it is refused, or let in and captured as soon as possible. */
@@ -35,7 +37,7 @@ export class PodGate implements SandboxHandler {
   }
 
   async run (sandbox: Sandbox, signal: AbortSignal): Promise<void> {
-    const { source, guarded, metrics, log } = this.#parts
+    const { source, guarded, metrics, occurrences, log } = this.#parts
     const pod = `${sandbox.namespace}/${sandbox.name}`
     try {
       const workload = await source.admit(sandbox, signal)
@@ -43,6 +45,7 @@ export class PodGate implements SandboxHandler {
       metrics.podStarted(workload === undefined ? 'not-selected' : 'captured')
     } catch (error) {
       metrics.podStarted(this.#unarmed === 'refuse' ? 'refused' : 'late')
+      occurrences.tell({ about: podName(sandbox), reason: this.#unarmed === 'refuse' ? 'StartRefused' : 'StartedUncaptured', note: messageOf(error), sort: '', isShared: false })
       if (this.#unarmed === 'admit') {
         log.error('a pod starts before it is captured', { pod, error })
         return

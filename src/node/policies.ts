@@ -3,7 +3,7 @@
 import { PolicyStore, parseManifests } from '../policy/index.ts'
 import type { Manifest } from '../cluster/index.ts'
 import type { Log, Metrics, Readiness } from '../observe/index.ts'
-import type { CompileOptions, InvalidObject, PolicySet } from '../policy/index.ts'
+import type { CompileOptions, Finding, InvalidObject, PolicySet } from '../policy/index.ts'
 
 export interface PoliciesParts {
   readonly log: Log
@@ -21,6 +21,7 @@ export class Policies {
   readonly #options: PoliciesOptions
   readonly #store: PolicyStore
   #invalid: readonly InvalidObject[] = []
+  #findings: readonly Finding[] = []
   #troubled: readonly string[] = []
 
   constructor (manifests: readonly Manifest[], options: PoliciesOptions, parts: PoliciesParts) {
@@ -32,6 +33,11 @@ export class Policies {
 
   current (): PolicySet { return this.#store }
 
+  /** What is wrong now. */
+  get invalid (): readonly InvalidObject[] { return this.#invalid }
+  /** What is valid and will probably not do what its author wants. */
+  get findings (): readonly Finding[] { return this.#findings }
+
   /** Enforces these manifests from now on. An invalid one keeps its subject closed, and is told. */
   replace (manifests: readonly Manifest[]): void {
     const { policies, invalid, findings } = parseManifests(manifests.map(({ object }) => object), this.#options)
@@ -39,6 +45,7 @@ export class Policies {
     const gone = this.#store.policies.map(({ ref }) => ref).filter(ref => !wanted.has(nameOf(ref)))
     this.#store.apply({ put: policies, remove: gone })
     this.#invalid = invalid
+    this.#findings = findings
     this.#tellInvalid()
     for (const finding of findings) this.#parts.log.warn('a policy will probably not do what it says', { ...finding })
     this.#parts.metrics.policyEnforced(this.#store.revision, policies.length)
@@ -52,9 +59,11 @@ export class Policies {
   }
 
   #tellInvalid (): void {
-    const { log, readiness } = this.#parts
+    const { log, readiness, metrics } = this.#parts
     for (const name of this.#troubled) readiness.settled(name)
-    this.#troubled = [...new Set(this.#invalid.map(one => `policy ${nameOf(one)}`))]
+    const names = [...new Set(this.#invalid.map(nameOf))]
+    this.#troubled = names.map(name => `policy ${name}`)
+    metrics.policiesInvalid(names)
     for (const one of this.#invalid) {
       readiness.trouble(`policy ${nameOf(one)}`, `${one.path}: ${one.reason}`)
       log.error('an invalid policy keeps the pods that it selects closed', { policy: nameOf(one), path: one.path, value: one.value, reason: one.reason })

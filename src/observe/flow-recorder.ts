@@ -1,11 +1,13 @@
 /** Opens flows and writes their records: one JSON line each, one log line, the metrics, and a ring of recent ones. */
 
 import { randomBytes } from 'node:crypto'
+import { Emitter } from '../lib/emitter.ts'
 import { outcomes } from '../model/outcome.ts'
 import { Flow } from './flow.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { Unsubscribe } from '../lib/emitter.ts'
 import type { Direction, FlowRecord } from '../model/flow.ts'
-import type { FlowAddresses } from './flow.ts'
+import type { FlowAddresses, FlowParties } from './flow.ts'
 import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
 import type { LineSink } from './sink.ts'
@@ -20,6 +22,12 @@ export interface FlowRecorderParts {
   readonly clock: Clock
 }
 
+/** What listeners hear of a flow. */
+export interface EndedFlow {
+  readonly record: FlowRecord
+  readonly parties: FlowParties
+}
+
 export interface FlowRecorderOptions {
   /** How many of the latest records `recent` keeps. @default 500 */
   readonly ring?: number
@@ -30,6 +38,7 @@ export class FlowRecorder {
   readonly #ring: number
   readonly #recent: FlowRecord[] = []
   readonly #open = new Set<Flow>()
+  readonly #ends = new Emitter<EndedFlow>()
 
   constructor (parts: FlowRecorderParts, { ring = 500 }: FlowRecorderOptions = {}) {
     this.#parts = parts
@@ -54,6 +63,9 @@ export class FlowRecorder {
   /** Flows that have not ended, in the order they were opened. */
   get openFlows (): readonly Flow[] { return [...this.#open] }
 
+  /** `listener` is called for each flow that has ended; it must be quick, and not throw. */
+  onEnd (listener: (ended: EndedFlow) => void): Unsubscribe { return this.#ends.on(listener) }
+
   /** The latest records, oldest first. */
   recent (): readonly FlowRecord[] { return [...this.#recent] }
 
@@ -65,6 +77,7 @@ export class FlowRecorder {
     sink.write(`${JSON.stringify(record)}\n`)
     metrics.flowEnded(record)
     log[outcomes[record.outcome].level](outcomes[record.outcome].text, fieldsOf(record))
+    this.#ends.emit({ record, parties: flow.parties })
   }
 
   #keep (record: FlowRecord): void {

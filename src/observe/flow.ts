@@ -21,6 +21,12 @@ export interface FlowAddresses {
   readonly originalDestination: OriginalDestination
 }
 
+/** Whose connection it is. */
+export interface FlowParties {
+  readonly local: Identity | undefined
+  readonly remote: Identity | undefined
+}
+
 /** What a flow tells its recorder. */
 export interface FlowEvents {
   /** Milliseconds that never go backwards. */
@@ -42,8 +48,8 @@ export class Flow implements Disposable {
   readonly #startMs: number
   #id: string | undefined
   #mode: Mode = 'plain'
-  #local = nobody
-  #remote = nobody
+  #local: Identity | undefined
+  #remote: Identity | undefined
   #peer = ''
   #realDestination = ''
   #verdict: FlowRecord['verdict'] = 'undecided'
@@ -67,12 +73,14 @@ export class Flow implements Disposable {
   /** 32 hex digits; the inbound end takes over the one that the outbound end told in its greeting. */
   get id (): string { return this.#id ??= this.#events.makeId() }
   get closed (): boolean { return this.#closed }
+  /** Who is at the ends, as far as it is known: the local pod, and whoever has proven to be at the other one. */
+  get parties (): FlowParties { return { local: this.#local, remote: this.#remote } }
   /** Application bytes so far, towards the destination and towards the source. */
   get bytes (): { readonly sent: number, readonly received: number } { return { sent: this.#sent, received: this.#received } }
 
   identifiedAs (id: string): void { this.#id = id }
   /** The local pod. */
-  local (identity: Identity): void { this.#local = endOf(identity) }
+  local (identity: Identity): void { this.#local = identity }
   modeIs (mode: Mode): void { this.#mode = mode }
   /** Where it arrived after all NAT. */
   arrivesAt (destination: SocketAddress): void { this.#realDestination = formatSocketAddress(destination) }
@@ -80,7 +88,7 @@ export class Flow implements Disposable {
   /** The other end, proven or not. */
   remote (peer: Peer): void {
     this.#peer = peer.kind === 'verified' ? 'verified' : peer.reason
-    this.#remote = peer.kind === 'verified' ? endOf(peer.identity) : nobody
+    this.#remote = peer.kind === 'verified' ? peer.identity : undefined
   }
 
   /** Policy at this end spoke; the last word counts, so a later denial of the live connection replaces the permit. */
@@ -126,7 +134,8 @@ export class Flow implements Disposable {
   #record (outcome: Outcome, detail: string): Omit<FlowRecord, 'time' | 'node'> {
     const endMs = this.#events.monotonic()
     const { client, originalDestination } = this.addresses
-    const [source, destination] = this.direction === 'inbound' ? [this.#remote, this.#local] : [this.#local, this.#remote]
+    const [local, remote] = [endOf(this.#local), endOf(this.#remote)]
+    const [source, destination] = this.direction === 'inbound' ? [remote, local] : [local, remote]
     return {
       flow: this.id,
       direction: this.direction,
@@ -154,7 +163,8 @@ export class Flow implements Disposable {
 const ends = new WeakMap<Identity, Omit<FlowEnd, 'address'>>()
 
 /** Identities live long and never change: each is put into words once. */
-function endOf (identity: Identity): Omit<FlowEnd, 'address'> {
+function endOf (identity: Identity | undefined): Omit<FlowEnd, 'address'> {
+  if (identity === undefined) return nobody
   const known = ends.get(identity)
   if (known !== undefined) return known
   const { cluster, namespace, name, labels } = identity.attributes

@@ -3,7 +3,7 @@
  *
  * Names begin with `liburna_`. A label is always present and from a bounded set; what is not known is `unknown`,
  * never empty. Nothing that a peer can choose (a label, an address, a SPIFFE ID) becomes a label here; names of
- * local workloads do, in one gauge, up to `mostWorkloads`.
+ * local workloads and of invalid policies do, up to `mostNames` in each metric.
  */
 
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
@@ -21,11 +21,17 @@ export type Way = 'sent' | 'received'
 /** What could not be reloaded. */
 export type ReloadSource = 'policies' | 'node'
 
+/** What became of an event or a condition: `dropped` was not tried, `overtaken` was said by somebody else. */
+export type StatusResult = 'written' | 'failed' | 'dropped' | 'overtaken'
+
+/** Why a pod that is to be enforced is not: nobody says where its network is, its rules are not loaded, or it cannot prove who it is. */
+export type NotEnforced = 'no-namespace' | 'not-captured' | 'no-certificate'
+
 /** What became of a pod that was about to start. */
 export type PodStart = 'captured' | 'not-selected' | 'refused' | 'late'
 
-/** Workloads beyond this many share the label value `other`. */
-const mostWorkloads = 500
+/** Names beyond this many share the label value `other`. */
+const mostNames = 500
 /** Values of an open set (handshake results) beyond this many become `other`. */
 const mostResults = 40
 /** From a local resumption-free handshake (about 1 ms) to the deadline, seconds. */
@@ -34,6 +40,7 @@ const handshakeBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.
 export class Metrics {
   readonly #registry = new Registry()
   readonly #expiry = new Set<string>()
+  readonly #deniedWorkloads = new Set<string>()
   readonly #results = new Set<string>()
   readonly #flows
   readonly #open
@@ -44,6 +51,11 @@ export class Metrics {
   readonly #renewalFailures
   readonly #policyRevision
   readonly #policyObjects
+  readonly #policyInvalid
+  readonly #denied
+  readonly #notEnforced
+  readonly #events
+  readonly #conditions
   readonly #reloadFailures
   readonly #unreadable
   readonly #waiting
@@ -68,6 +80,11 @@ export class Metrics {
     this.#renewalFailures = this.#counter('certificate_renewal_failures_total', 'Certificates that could not be issued or renewed.', [])
     this.#policyRevision = this.#gauge('policy_revision', 'Number of the policy set that is enforced; it grows by one with each change.', [])
     this.#policyObjects = this.#gauge('policy_objects', 'Policy objects that are enforced.', [])
+    this.#policyInvalid = this.#gauge('policy_invalid', '1 for each policy that is invalid: the pods that it selects are kept closed.', ['policy'])
+    this.#denied = this.#counter('denied_total', 'Connections of local workloads that policy at either end has denied.', ['workload', 'direction'])
+    this.#notEnforced = this.#gauge('pod_not_enforced', '1 for each pod that is to be enforced and is not: its network namespace is not known, its rules are not loaded, or it has no certificate.', ['pod', 'why'])
+    this.#events = this.#counter('events_total', 'Kubernetes Events, by what became of them.', ['result'])
+    this.#conditions = this.#counter('conditions_total', 'Conditions in the status of policies, by what became of them.', ['result'])
     this.#reloadFailures = this.#counter('reload_failures_total', 'Times that a changed file could not be used; the last good state stays enforced.', ['source'])
     this.#unreadable = this.#gauge('unreadable_files', 'Files whose last good state is enforced because they cannot be used now.', ['source'])
     this.#waiting = this.#gauge('pods_waiting', 'Pods that are to be captured but whose network namespace is not known: starting, or exposed.', [])
@@ -88,6 +105,7 @@ export class Metrics {
     const { direction, mode, verdict, outcome } = record
     this.#open.dec({ direction })
     this.#flows.inc({ direction, mode, verdict, outcome, peer: record.peer === '' ? 'unknown' : record.peer })
+    if (verdict === 'denied') this.#denied.inc({ workload: bounded(this.#deniedWorkloads, localWorkloadOf(record), mostNames), direction })
   }
 
   bytesMoved (direction: Direction, way: Way, bytes: number): void {
@@ -115,15 +133,34 @@ export class Metrics {
 
   /** @param workload `namespace/name` of a local workload. */
   certificateIssued (workload: string, notAfterMs: number): void {
-    this.#certificate.set({ workload: bounded(this.#expiry, workload, mostWorkloads) }, notAfterMs / 1000)
+    this.#certificate.set({ workload: bounded(this.#expiry, workload, mostNames) }, notAfterMs / 1000)
   }
 
   certificateFailed (): void { this.#renewalFailures.inc() }
 
   /** The workload is gone, and with it its series. */
-  certificateForgotten (workload: string): void {
+  workloadForgotten (workload: string): void {
     if (this.#expiry.delete(workload)) this.#certificate.remove({ workload })
+    if (this.#deniedWorkloads.delete(workload)) for (const direction of ['inbound', 'outbound'] as const) this.#denied.remove({ workload, direction })
   }
+
+  /** Those that there are now, by `namespace/name`. */
+  podsNotEnforced (pods: readonly { readonly pod: string, readonly why: NotEnforced }[]): void {
+    this.#notEnforced.reset()
+    const seen = new Set<string>()
+    for (const { pod, why } of pods) this.#notEnforced.set({ pod: bounded(seen, pod, mostNames), why }, 1)
+  }
+
+  /** Those that there are now, by kind, namespace and name. */
+  policiesInvalid (policies: readonly string[]): void {
+    this.#policyInvalid.reset()
+    const seen = new Set<string>()
+    for (const policy of policies) this.#policyInvalid.set({ policy: bounded(seen, policy, mostNames) }, 1)
+  }
+
+  eventEnded (result: StatusResult): void { this.#events.inc({ result }) }
+
+  conditionEnded (result: StatusResult): void { this.#conditions.inc({ result }) }
 
   policyEnforced (revision: number, objects: number): void {
     this.#policyRevision.set(revision)
@@ -165,9 +202,16 @@ export class Metrics {
       this.#unreadable.set({ source }, 0)
     }
     for (const result of ['captured', 'not-selected', 'refused', 'late'] as const) this.#started.inc({ result }, 0)
+    for (const result of ['written', 'failed', 'dropped'] as const) this.#events.inc({ result }, 0)
+    for (const result of ['written', 'failed', 'overtaken'] as const) this.#conditions.inc({ result }, 0)
     for (const fault of ['flow-closed-twice', 'flow-left-open', 'uncaught'] as const) this.#faults.inc({ fault }, 0)
     this.workloads(0, 0)
   }
+}
+
+function localWorkloadOf ({ direction, source, destination }: FlowRecord): string {
+  const { namespace, name } = direction === 'inbound' ? destination : source
+  return name === '' ? 'unknown' : `${namespace}/${name}`
 }
 
 /** The value while the set of values has room, else `other`. */

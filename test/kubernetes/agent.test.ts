@@ -214,10 +214,12 @@ t.test('the agents may do at the API server what is written down, and nothing mo
   const everybody = await able('default:default')
   t.same((await able(`${system}:liburna-agent`)).filter(line => !everybody.includes(line)).sort(), [
     'accesspolicies.liburna.io [] [] [list watch]',
+    'accesspolicies.liburna.io/status [] [] [patch]',
     'adminnetworkpolicies.policy.networking.k8s.io [] [] [list watch]',
     'baselineadminnetworkpolicies.policy.networking.k8s.io [] [] [list watch]',
     'clusternetworkpolicies.policy.networking.k8s.io [] [] [list watch]',
     'customresourcedefinitions.apiextensions.k8s.io [] [] [list watch]',
+    'events.events.k8s.io [] [] [create patch]',
     'namespaces [] [] [get list watch]',
     'networkpolicies.networking.k8s.io [] [] [list watch]',
     'pods [] [] [get list watch]',

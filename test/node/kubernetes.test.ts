@@ -81,10 +81,26 @@ kernelTest('a pod that cannot be captured is refused, and its next try is not', 
   await runtime.greeted(1)
   const pod = { id: 'one', uid: 'uid-shop-late', namespace: 'shop', name: 'late', netns: netnsPath(netns) }
   t.match(await runtime.run(pod), { refusal: /liburna cannot capture shop\/late/ })
+  await eventually(() => kubernetes.server.objects(paths.events).some(({ reason }) => reason === 'StartRefused'))
+  t.match(kubernetes.server.objects(paths.events).map(({ reason, regarding }) => ({ reason, regarding })).find(({ reason }) => reason === 'StartRefused'), { regarding: { kind: 'Pod', namespace: 'shop', name: 'late', uid: 'uid-shop-late' } })
   await addNetns(netns)
   t.match(await runtime.run({ ...pod, id: 'two' }), { refusal: undefined })
   t.match(rulesIn(netns), /inet liburna/)
   await runtime.stop({ ...pod, id: 'two' })
+})
+
+kernelTest('an AccessPolicy says what the agent makes of it, and a pod without its rules is in the metrics', async t => {
+  const { kubernetes, runtime, start } = await world(t)
+  kubernetes.server.serve(paths.accessPolicies)
+  kubernetes.server.put(paths.accessPolicies, { metadata: { name: 'odd' }, spec: { ingress: 1 } })
+  kubernetes.pod({ name: 'web' })
+  runtime.pods = [{ id: 'i', uid: 'uid-shop-web', namespace: 'shop', name: 'web', netns: netnsPath(`${prefix}nowhere`) }]
+  const agent = await start()
+  await eventually(() => kubernetes.server.objects(paths.accessPolicies)[0]?.['status'])
+  t.match(kubernetes.server.objects(paths.accessPolicies)[0]?.['status'], { conditions: [{ type: 'Accepted', status: 'False', message: /spec\.ingress: / }] })
+  const metrics = (await ask(agent, '/metrics')).body
+  t.match(metrics, /^liburna_pod_not_enforced\{pod="shop\/web",why="no-namespace"\} 1$/m)
+  t.match(metrics, /^liburna_policy_invalid\{policy="AccessPolicy odd"\} 1$/m)
 })
 
 kernelTest('what runs already is captured when the agent comes', async t => {

@@ -12,6 +12,7 @@ const workload = { key: 'shop/web' } as LocalWorkload
 
 function world ({ unarmed = 'refuse' as Unarmed, admit = async (): Promise<LocalWorkload | undefined> => workload, guarded = async (_key: string): Promise<void> => {} } = {}) {
   const heard: string[] = []
+  const told: string[] = []
   const log = memoryLog()
   const gate = new PodGate(unarmed, {
     source: {
@@ -20,8 +21,9 @@ function world ({ unarmed = 'refuse' as Unarmed, admit = async (): Promise<Local
       removeSandbox ({ id }) { heard.push(`remove ${id}`) },
     },
     guarded, log, metrics: { podStarted (result) { heard.push(result) } },
+    occurrences: { tell ({ about, reason }) { told.push(`${reason} ${about.name}`) } },
   })
-  return { gate, heard, log }
+  return { gate, heard, told, log }
 }
 
 const never = (): AbortSignal => new AbortController().signal
@@ -45,18 +47,20 @@ t.test('a pod that is not selected does not wait', async t => {
 
 t.test('a pod whose rules are not loaded in time is refused and forgotten', async t => {
   const time = new AbortController()
-  const { gate, heard, log } = world({ guarded: () => new Promise(() => {}) })
+  const { gate, heard, told, log } = world({ guarded: () => new Promise(() => {}) })
   const running = gate.run(sandbox, time.signal)
   time.abort(new Error('time is up'))
   await t.rejects(running, /liburna cannot capture shop\/web: time is up/)
   t.same(heard, ['refused', 'remove i'])
+  t.same(told, ['StartRefused web'])
   t.match(log.lines, [{ level: 'error', fields: { pod: 'shop/web' } }])
 })
 
 t.test('where the setting says so it is let in, stays known, and is told', async t => {
-  const { gate, heard, log } = world({ unarmed: 'admit', admit: async () => { throw new Error('the API server is away') } })
+  const { gate, heard, told, log } = world({ unarmed: 'admit', admit: async () => { throw new Error('the API server is away') } })
   await gate.run(sandbox, never())
   t.same(heard, ['late'])
+  t.same(told, ['StartedUncaptured web'])
   t.match(log.lines, [{ level: 'error', message: 'a pod starts before it is captured' }])
 })
 

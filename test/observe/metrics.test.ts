@@ -28,7 +28,7 @@ t.test('names beyond the bound become other', async t => {
   t.equal(text.filter(line => line.startsWith('liburna_certificate_not_after_seconds')).length, 501)
   t.ok(text.includes('liburna_certificate_not_after_seconds{workload="shop/web-7"} 7'))
   t.ok(text.includes('liburna_handshake_seconds_count{direction="inbound",result="other"} 60'))
-  metrics.certificateForgotten('shop/web-7')
+  metrics.workloadForgotten('shop/web-7')
   t.notOk((await lines(metrics)).some(line => line.includes('"shop/web-7"')))
 })
 

@@ -13,7 +13,7 @@ const schema = version.schema.openAPIV3Schema
 
 const digest = `sha256:${'ab'.repeat(32)}`
 /** Uses every field there is. */
-const full = accessPolicy({
+const spec = accessPolicy({
   description: 'all of it',
   enforcement: 'enforce',
   subject: { namespaces: ['shop'], namespaceSelector: {}, podSelector: { matchLabels: { app: 'web' } }, serviceAccounts: ['web'], images: [digest] },
@@ -27,13 +27,15 @@ const full = accessPolicy({
   drainSeconds: 60,
   active: { from: '2026-11-23T00:00:00Z', until: '2027-11-23T00:00:00+01:00', weekly: [{ days: ['Mon'], start: '22:00', end: '02:00' }] },
 })
+const full = { ...spec, status: { conditions: [{ type: 'Accepted', status: 'False', observedGeneration: 1, lastTransitionTime: '2026-11-23T00:00:00Z', reason: 'Invalid', message: 'x' }] } }
 
 t.test('names, scope and what kubectl shows', async t => {
   t.match(crd, { metadata: { name: 'accesspolicies.liburna.io' }, spec: { group: 'liburna.io', scope: 'Cluster', names: { kind: 'AccessPolicy', plural: 'accesspolicies', shortNames: ['ap'] } } })
-  t.match(version, { name: 'v1alpha1', served: true, storage: true })
+  t.match(version, { name: 'v1alpha1', served: true, storage: true, subresources: { status: {} } })
   for (const { jsonPath } of version.additionalPrinterColumns) {
     let at = { properties: { ...schema.properties, metadata: { properties: { creationTimestamp: {} } } } }
-    for (const key of jsonPath.slice(1).split('.')) at = at.properties[key as keyof typeof at.properties]
+    // A filter of a list leads to its items.
+    for (const key of jsonPath.slice(1).replace(/\[\?.*?\]/, '').split('.')) at = at.properties[key as keyof typeof at.properties]?.items ?? at.properties[key as keyof typeof at.properties]
     t.ok(at, `${jsonPath} is a field`)
   }
 })

@@ -19,10 +19,11 @@ interface Schema {
   readonly maxLength?: number
   readonly 'x-kubernetes-int-or-string'?: boolean
   readonly 'x-kubernetes-list-type'?: string
+  readonly 'x-kubernetes-list-map-keys'?: readonly string[]
   readonly 'x-kubernetes-validations'?: readonly { readonly rule: string, readonly message: string }[]
 }
 
-const keywords = new Set(['type', 'properties', 'additionalProperties', 'required', 'items', 'enum', 'pattern', 'format', 'default', 'description', 'minItems', 'maxItems', 'minProperties', 'minimum', 'maximum', 'maxLength', 'x-kubernetes-int-or-string', 'x-kubernetes-list-type', 'x-kubernetes-validations'])
+const keywords = new Set(['type', 'properties', 'additionalProperties', 'required', 'items', 'enum', 'pattern', 'format', 'default', 'description', 'minItems', 'maxItems', 'minProperties', 'minimum', 'maximum', 'maxLength', 'x-kubernetes-int-or-string', 'x-kubernetes-list-type', 'x-kubernetes-list-map-keys', 'x-kubernetes-validations'])
 
 /** Paths that do not fit; unknown fields count, as with kubectl's strict validation. */
 export function misfits (schema: Schema, value: unknown, path = ''): string[] {

@@ -33,12 +33,14 @@ export const namespaces: Resource = { ...core('namespaces', 'Namespace'), accept
 /** Watched for the moment in which a kind of `policyResources` appears. */
 export const definitions: Resource = { ...group('apiextensions.k8s.io/v1', 'customresourcedefinitions', 'CustomResourceDefinition'), accept: metadataOnly }
 
+export const accessPolicies: Resource = { ...group('liburna.io/v1alpha1', 'accesspolicies', 'AccessPolicy'), optional: true }
+
 export const policyResources: readonly Resource[] = [
   group('networking.k8s.io/v1', 'networkpolicies', 'NetworkPolicy'),
   { ...group('policy.networking.k8s.io/v1alpha1', 'adminnetworkpolicies', 'AdminNetworkPolicy'), optional: true },
   { ...group('policy.networking.k8s.io/v1alpha1', 'baselineadminnetworkpolicies', 'BaselineAdminNetworkPolicy'), optional: true },
   { ...group('policy.networking.k8s.io/v1alpha2', 'clusternetworkpolicies', 'ClusterNetworkPolicy'), optional: true },
-  { ...group('liburna.io/v1alpha1', 'accesspolicies', 'AccessPolicy'), optional: true },
+  accessPolicies,
 ]
 
 function core (name: string, kind: string): Resource {

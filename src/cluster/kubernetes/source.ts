@@ -11,9 +11,9 @@ import { messageOf } from '../../lib/error.ts'
 import { ClusterError } from '../error.ts'
 import { workloadChanges } from '../workloads.ts'
 import { textAt, textsAt } from './json.ts'
-import { manifestOf } from './manifest.ts'
 import { NodePods } from './node-pods.ts'
 import { podFactsOf } from './pod-facts.ts'
+import { policyObjectOf } from './policy-object.ts'
 import { Reflector } from './reflector.ts'
 import { definitions, namespaces, podsOf, policyResources } from './resources.ts'
 import { isEnforced } from './selection.ts'
@@ -26,6 +26,7 @@ import type { ClusterChange, ClusterSource, LocalWorkload, Manifest, SourceFailu
 import type { Place } from '../workloads.ts'
 import type { Api } from './api.ts'
 import type { PodFacts } from './pod-facts.ts'
+import type { PolicyObject } from './policy-object.ts'
 import type { Resource } from './resources.ts'
 import type { Sandbox } from './sandbox.ts'
 import type { SelectionOptions } from './selection.ts'
@@ -59,11 +60,12 @@ export class KubernetesSource implements ClusterSource {
   readonly #pods: Reflector<PodFacts>
   readonly #namespaces: Reflector<Labels>
   readonly #definitions: Reflector<string>
-  readonly #policies: readonly Reflector<Manifest>[]
+  readonly #policies: readonly Reflector<PolicyObject>[]
   #namespaceLabels: ReadonlyMap<string, Labels> = new Map()
   #workloads: readonly LocalWorkload[] = []
   #waiting: readonly string[] = []
-  #annotations: readonly SourceFailure[] = []
+  #annotations: ReadonlyMap<string, readonly string[]> = new Map()
+  #policyObjects: readonly PolicyObject[] = []
   #manifests: readonly Manifest[] = []
   #failures: readonly SourceFailure[] = []
   #gather: Timer | undefined
@@ -74,7 +76,7 @@ export class KubernetesSource implements ClusterSource {
     this.#parts = parts
     this.#pods = this.#reflect(podsOf(options.node), podFactsOf, () => { this.#podsChanged() })
     this.#namespaces = this.#reflect(namespaces, object => textsAt(object, 'metadata', 'labels'), () => { this.#rebuild() })
-    this.#policies = policyResources.map(resource => this.#reflect(resource, object => manifestOf(object, resource), () => { this.#policiesChanged() }))
+    this.#policies = policyResources.map(resource => this.#reflect(resource, object => policyObjectOf(object, resource), () => { this.#policiesChanged() }))
     const names = new Set(policyResources.map(({ name, apiVersion }) => `${name}.${apiVersion.split('/')[0] ?? ''}`))
     this.#definitions = this.#reflect(definitions, object => {
       const name = textAt(object, 'metadata', 'name')
@@ -106,6 +108,12 @@ export class KubernetesSource implements ClusterSource {
 
   /** Pods of this node, selected or not. */
   pods (): readonly PodFacts[] { return this.#node.pods }
+
+  /** What their annotations say that cannot be read, by key of the pod. */
+  badAnnotations (): ReadonlyMap<string, readonly string[]> { return this.#annotations }
+
+  /** Of the same moment as `manifests`, sorted alike. */
+  policyObjects (): readonly PolicyObject[] { return this.#policyObjects }
 
   ages (): FactsAge[] { return this.#all.map(({ resource, staleSinceMs }) => ({ name: resource.name, staleSinceMs })) }
 
@@ -161,7 +169,7 @@ export class KubernetesSource implements ClusterSource {
 
   #begin (): void {
     this.#isOpen = true
-    this.#manifests = this.#allManifests()
+    this.#takePolicies()
     this.#podsChanged()
     this.#tellFailures()
   }
@@ -179,15 +187,17 @@ export class KubernetesSource implements ClusterSource {
   #policiesChanged (): void {
     this.#gather ??= this.#parts.clock.after(gatherMs, () => {
       this.#gather = undefined
-      const manifests = this.#allManifests()
-      if (isDeepStrictEqual(manifests, this.#manifests)) return
-      this.#manifests = manifests
-      this.#tell({ kind: 'manifests-replaced', manifests })
+      if (this.#takePolicies()) this.#tell({ kind: 'manifests-replaced', manifests: this.#manifests })
     })
   }
 
-  #allManifests (): Manifest[] {
-    return this.#policies.flatMap(({ items }) => [...items.values()]).sort((a, b) => a.origin < b.origin ? -1 : 1)
+  /** Whether there is anything else to enforce now. */
+  #takePolicies (): boolean {
+    this.#policyObjects = this.#policies.flatMap(({ items }) => [...items.values()]).sort((a, b) => a.manifest.origin < b.manifest.origin ? -1 : 1)
+    const manifests = this.#policyObjects.map(({ manifest }) => manifest)
+    if (isDeepStrictEqual(manifests, this.#manifests)) return false
+    this.#manifests = manifests
+    return true
   }
 
   #rebuild (): void {
@@ -197,7 +207,7 @@ export class KubernetesSource implements ClusterSource {
     const { workloads, waiting, problems } = listWorkloads(this.#node, this.#namespaceLabels, this.#options, before)
     this.#workloads = workloads
     this.#waiting = waiting
-    this.#annotations = [...problems].flatMap(([key, lines]) => lines.map((line, i) => ({ origin: `pod ${key}${i === 0 ? '' : ` (${i + 1})`}`, source: 'node' as const, message: `pod ${key}: ${line}` })))
+    this.#annotations = problems
     for (const change of workloadChanges(before, workloads)) this.#tell(change)
     this.#tellFailures()
   }
@@ -216,7 +226,8 @@ export class KubernetesSource implements ClusterSource {
     const kinds = this.#all.flatMap(({ resource, problem }): SourceFailure[] => problem === undefined
       ? []
       : [{ origin: `API server: ${resource.name}`, source: policyResources.includes(resource) ? 'policies' : 'node', message: problem }])
-    const failures = [...kinds, ...this.#annotations].sort((a, b) => a.origin < b.origin ? -1 : 1)
+    const annotations = [...this.#annotations].flatMap(([key, lines]) => lines.map((line, i) => ({ origin: `pod ${key}${i === 0 ? '' : ` (${i + 1})`}`, source: 'node' as const, message: `pod ${key}: ${line}` })))
+    const failures = [...kinds, ...annotations].sort((a, b) => a.origin < b.origin ? -1 : 1)
     if (isDeepStrictEqual(failures, this.#failures)) return
     this.#failures = failures
     this.#tell({ kind: 'failures-changed', failures })

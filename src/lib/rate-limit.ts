@@ -1,6 +1,6 @@
 /** Token buckets by key: so many at once, so many a second, for each of a bounded number of keys. */
 
-import type { Clock } from '../lib/clock.ts'
+import type { Clock } from './clock.ts'
 
 export interface RateLimitOptions {
   /** Refilled each second. */

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { RateLimit } from '../../src/issuer/rate-limit.ts'
+import { RateLimit } from '../../src/lib/rate-limit.ts'
 import { FakeClock } from '../fixtures/clock.ts'
 
 t.test('so many at once, so many a second, never more than at once', async t => {
