@@ -6,7 +6,6 @@ import { startDiscovery } from './capture/index.ts'
 import { Directory, reportFailures } from './cluster/index.ts'
 import { followConfig } from './config.ts'
 import { FileTrust, openAuthority, rootFileName } from './identity/index.ts'
-import { RemoteIssuer } from './issuer/index.ts'
 import { declaredPeering, KubernetesNode, optionPeering } from './node/index.ts'
 import { createLog, FileSink, FlowRecorder, Metrics, Readiness } from './observe/index.ts'
 import { NativeTransport, StreamTransport, whyNotNative } from './relay/index.ts'
@@ -72,14 +71,15 @@ export interface Credence {
 }
 
 /** An authority of our own, or the issuer of the cluster. */
-export function openCredence (config: Config, log: Log, opening: Opening): Credence {
+export async function openCredence (config: Config, log: Log, opening: Opening): Promise<Credence> {
   const { trustDomain, issuer, authority } = config
-  if (issuer !== undefined) return openIssuer(issuer, config, log, opening)
+  if (issuer !== undefined) return await openIssuer(issuer, config, log, opening)
   const own = openAuthority(authority, { trustDomain, clock: opening.clock, excludedLabels: config.attributes.excludedLabels, backdateMs: config.certificates.backdateMs })
   return { issuer: own, trust: openTrust([join(authority, rootFileName), ...config.trust], log, opening) }
 }
 
-function openIssuer ({ url, account, tokenFile, bundleFile }: IssuerConfig, { trustDomain, trust: further }: Config, log: Log, opening: Opening): Credence {
+async function openIssuer ({ url, account, tokenFile, bundleFile }: IssuerConfig, { trustDomain, trust: further }: Config, log: Log, opening: Opening): Promise<Credence> {
+  const { RemoteIssuer } = await import('./issuer/index.ts') // it brings an HTTP client of 8 MB
   const [namespace = '', serviceAccount = ''] = account.split('/')
   const trust = openTrust([bundleFile, ...further], log, opening)
   return { issuer: opening.started.use(new RemoteIssuer({ url, tokenFile, spiffeId: { trustDomain, namespace, serviceAccount } }, trust)), trust }

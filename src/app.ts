@@ -49,7 +49,7 @@ export async function startAgent (config: Config, { version, clock = systemClock
   const observation = openObservation(config, version, opening)
   const { log, metrics, readiness, recorder } = observation
   const faults = started.use(new Faults({ log, metrics, clock }))
-  const { issuer, trust } = openCredence(config, log, opening)
+  const { issuer, trust } = await openCredence(config, log, opening)
 
   // It is there from now on, and tells what is awaited: an API server may be away for long.
   readiness.awaits('start', 'not running yet')

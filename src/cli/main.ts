@@ -27,11 +27,14 @@ function realParts (version: string): CliParts {
     version,
     async startAgent (config) {
       const { startAgent } = await import('../app.ts')
-      return startAgent(config, { version })
+      const agent = await startAgent(config, { version })
+      await releaseLater()
+      return agent
     },
     async startIssuer (config) {
       const { startIssuer } = await import('../issuer-app.ts')
       const issuer = await startIssuer(config, { version })
+      await releaseLater()
       return { stop: () => issuer.stop(), reopenFiles () {} }
     },
     async disarm (config) {
@@ -47,6 +50,19 @@ function realParts (version: string): CliParts {
     print: text => { process.stdout.write(text) },
     printError: text => { process.stderr.write(text) },
   }
+}
+
+/** How long after a start its memory is given back: by then it has settled. */
+const settledMs = 2000
+
+async function releaseLater (): Promise<void> {
+  const { releaseStartupMemory } = await import('../sys/index.ts')
+  const release = (): void => {
+    try {
+      releaseStartupMemory()
+    } catch { /* then it is kept, which harms nobody */ }
+  }
+  setTimeout(release, settledMs).unref()
 }
 
 /** package.json lies beside `src` and beside `dist`. */

@@ -6,11 +6,11 @@
  * Multi-byte tags (type 31), which forge does not know, never equal a tag that we ask for.
  */
 
-import forge from 'node-forge'
+// Of all that node-forge can do: the whole takes 8 MB.
+import asn1 from 'node-forge/lib/asn1.js'
 import { IdentityError } from './error.ts'
 import { decodeOid, encodeOid } from './oid.ts'
-
-const { asn1 } = forge
+import type forge from 'node-forge'
 
 /** One value, decoded: forge's tree. */
 export type Der = forge.asn1.Asn1
