@@ -38,7 +38,7 @@ export async function profile (options: CampaignOptions, parts: CampaignParts): 
 
 async function profileTrial (trial: Trial, variant: Variant, options: CampaignOptions, { site }: CampaignParts): Promise<string[]> {
   const pair = await site.pair()
-  const path = await variant.open(pair, ['--perf-basic-prof'])
+  const path = await variant.open(pair, ['--perf-basic-prof', '--logfile=/dev/null', '--no-logfile-per-isolate'])
   await startServers(pair)
   const load = trial.run({ name: variant.name, pair, path }, options)
   const tables = Promise.all(path.proxies.map(async ({ pid }, i) => {
