@@ -23,6 +23,11 @@ export const FrameType = {
   reset: 5,
   /** The sender's certificate was renewed, or its attributes changed: the new chain. */
   certificate: 6,
+  /**
+   * Close_notify comes next, and behind it the sender's direction goes on as bare bytes. A frame of its own, so that
+   * an agent that only closes is never taken for one that leaves TLS, and what follows not for its application's.
+   */
+  leave: 8,
 } as const
 
 export type FrameType = typeof FrameType[keyof typeof FrameType]
@@ -44,6 +49,7 @@ const maxControlBytes: Readonly<Record<number, number>> = {
   [FrameType.end]: 1,
   [FrameType.reset]: 2048,
   [FrameType.certificate]: 64 * 1024,
+  [FrameType.leave]: 0,
 }
 
 /** The four bytes before a payload of `length` bytes. */

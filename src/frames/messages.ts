@@ -17,6 +17,7 @@
  * stricter one has it.
  * End: seen (8): 1 when the sender has already received the end of the other direction.
  * Reset: code (8) | length (16) | reason.
+ * Leave: nothing.
  * Certificate: count (8), then for each certificate of the chain, leaf first: length (16) | DER.
  */
 
@@ -119,6 +120,10 @@ export function encodeEnd (seen: boolean): Uint8Array {
 
 export function decodeEnd (payload: Uint8Array): boolean {
   return decode(payload, 'end', reader => reader.uint8() === 1)
+}
+
+export function encodeLeave (): Uint8Array {
+  return encodeFrame(FrameType.leave, new Uint8Array(0))
 }
 
 export function encodeReset (reason: ResetReason, detail: string): Uint8Array {

@@ -15,17 +15,21 @@ import { FrameType, decodeGreeting, decodeVerdict, encodeCertificate, encodeGree
 import { verifyChain } from '../identity/index.ts'
 import { Emitter } from '../lib/emitter.ts'
 import { messageOf } from '../lib/error.ts'
+import { stricterOf } from '../model/flow.ts'
 import { sameSpiffeId } from '../model/spiffe-id.ts'
 import type { ResetReason, Role, VerdictMessage } from '../frames/index.ts'
 import type { Svid, SvidSource, TrustSource } from '../identity/index.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { SocketAddress } from '../model/address.ts'
+import type { SecureMode } from '../model/flow.ts'
 import type { Identity } from '../model/workload.ts'
 import type { ControlChannel } from './control.ts'
 import type { TlsOptions } from './tls.ts'
 
 /** What a handshake needs. `svids` can vouch for one pod only: the one whose connection it is. */
 export interface HandshakeParts extends TlsOptions {
+  /** The least that the pod is content with, as of now. */
+  readonly mode: SecureMode
   readonly svids: SvidSource
   readonly trust: TrustSource
   readonly clock: Clock
@@ -42,6 +46,8 @@ export interface ProvenPeer {
 /** A connection under TLS, before anybody has looked at what the peer has shown. */
 export interface Secured<C extends ControlChannel> {
   readonly role: Role
+  /** The pod's `mode` when the handshake began: whoever is content with `authenticate` must read no record too far. */
+  readonly asks: SecureMode
   /** From the TLS exporter, so both ends have the same. */
   readonly flowId: Uint8Array
   /** The certificates that the peer has shown, leaf first, DER; empty when it showed none. */
@@ -58,9 +64,13 @@ export class Session<C extends ControlChannel = ControlChannel> implements Dispo
   readonly channel: C
   /** The peer has shown a newer certificate: `peer` has changed. */
   readonly renewed = new Emitter<ProvenPeer>()
+  /** Both verdicts are known, and so is `mode`. */
+  readonly agreed = new Emitter<SecureMode>()
   readonly #secured: Secured<C>
   readonly #parts: HandshakeParts
   #peer: ProvenPeer
+  #ours: SecureMode | undefined
+  #theirs: SecureMode | undefined
   #isEnding = false
 
   private constructor (secured: Secured<C>, peer: ProvenPeer, parts: HandshakeParts) {
@@ -101,13 +111,34 @@ export class Session<C extends ControlChannel = ControlChannel> implements Dispo
     return decodeGreeting(payload, role === 'client' ? 'server' : 'client', flowId).address
   }
 
+  /** The least that a verdict of ours may be content with. */
+  get asks (): SecureMode { return this.#secured.asks }
+
+  /** How the bytes travel; as long as the other end has not said its verdict, the least that it may come to. */
+  get mode (): SecureMode {
+    return this.#ours === undefined ? 'encrypt' : stricterOf(this.#ours, this.#theirs ?? 'authenticate')
+  }
+
+  /** Sends our verdict. Throws where it is content with less than `asks`. */
   tell (verdict: VerdictMessage): void {
+    if (verdict.accepted) {
+      if (stricterOf(verdict.mode, this.asks) !== verdict.mode) throw new RangeError(`a verdict content with ${verdict.mode} on a connection for ${this.asks}`)
+      this.#ours = verdict.mode
+    }
     this.channel.send(encodeVerdict(verdict))
+    this.#agree()
   }
 
   /** The other end's verdict. */
   async told (): Promise<VerdictMessage> {
-    return decodeVerdict(await this.channel.next(FrameType.verdict))
+    return this.hear(decodeVerdict(await this.channel.next(FrameType.verdict)))
+  }
+
+  /** Takes note of the other end's verdict, where it comes while bytes are forwarded. */
+  hear (verdict: VerdictMessage): VerdictMessage {
+    if (verdict.accepted) this.#theirs ??= verdict.mode
+    this.#agree()
+    return verdict
   }
 
   /** Shows the peer our new certificate. */
@@ -155,6 +186,10 @@ export class Session<C extends ControlChannel = ControlChannel> implements Dispo
     if (this.#isEnding) return
     this.#isEnding = true
     this.#secured.cut()
+  }
+
+  #agree (): void {
+    if (this.#ours !== undefined && this.#theirs !== undefined) this.agreed.emit(this.mode)
   }
 }
 

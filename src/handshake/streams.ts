@@ -25,6 +25,7 @@ async function secure (role: Role, socket: Socket, parts: HandshakeParts, signal
   signal.addEventListener('abort', () => { stream.destroy(signal.reason) }, { once: true })
   return await Session.prove({
     role,
+    asks: 'encrypt',
     flowId: stream.exportKeyingMaterial(flowIdBytes, flowExporterLabel, Buffer.alloc(0)),
     chain: peerChain(stream),
     channel,

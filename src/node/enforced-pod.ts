@@ -82,7 +82,7 @@ export class EnforcedPod implements LocalPod {
     this.places = new Places(options.connections)
     this.handshakes = new Places(options.handshakes)
     this.#svids = new SvidRotation(workload.identity, parts.identity, options.rotation)
-    this.handshake = { svids: this.#svids, trust: parts.identity.trust, clock: parts.node.clock, groups: options.groups }
+    this.handshake = { svids: this.#svids, trust: parts.identity.trust, clock: parts.node.clock, groups: options.groups, mode: 'encrypt' }
   }
 
   get captured (): boolean { return this.#capture !== undefined }

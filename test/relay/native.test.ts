@@ -7,15 +7,16 @@ import { NativeTransport } from '../../src/relay/index.ts'
 import { eventually } from '../fixtures/eventually.ts'
 import { openRoad } from '../fixtures/road.ts'
 import { readAll } from '../fixtures/sockets.ts'
-import type { Trip } from '../fixtures/road.ts'
+import type { RoadMode, Trip } from '../fixtures/road.ts'
 
+const modes = { encrypt: { near: 'encrypt', far: 'encrypt' }, authenticate: { near: 'authenticate', far: 'authenticate' }, plain: 'plain' } as const satisfies Record<string, RoadMode>
 const nothing = { counts: {}, makers: [] }
 const total = (counts: readonly { readonly counts: Readonly<Record<string, number>> }[], kind: string): number => counts.reduce((sum, { counts }) => sum + (counts[kind] ?? 0), 0)
 
 t.test('connections spread over threads, and stay whole', async t => {
   const transport = new NativeTransport({ threads: 3, trace: true })
   {
-    await using road = await openRoad(transport, transport, 'encrypt')
+    await using road = await openRoad(transport, transport, modes.encrypt)
     const trips = await Promise.all(Array.from({ length: 60 }, () => road.travel()))
     const received = Promise.all(trips.map(async ({ client, server }) => await Promise.all([readAll(server), readAll(client)])))
     for (const { client, server } of trips) { client.end('question'); server.end('answer') }
@@ -27,7 +28,7 @@ t.test('connections spread over threads, and stay whole', async t => {
 
 t.test('what lives is counted, with who made it', async t => {
   const transport = new NativeTransport({ threads: 1, trace: true })
-  await using road = await openRoad(transport, transport, 'encrypt')
+  await using road = await openRoad(transport, transport, modes.encrypt)
   using trip = await road.travel()
   trip.client.write('x')
   await eventually(() => trip.far.moved.client === 1)
@@ -41,7 +42,7 @@ t.test('what lives is counted, with who made it', async t => {
 
 t.test('a thread that is stopped takes its connections with it', async t => {
   const transport = new NativeTransport({ threads: 1, trace: true })
-  const road = await openRoad(transport, transport, 'encrypt')
+  const road = await openRoad(transport, transport, modes.encrypt)
   using trip = await road.travel()
   trip.client.write(randomBytes(4 * 1024 * 1024))
   await eventually(() => trip.far.moved.client > 0)
@@ -50,8 +51,8 @@ t.test('a thread that is stopped takes its connections with it', async t => {
   await road[Symbol.asyncDispose]()
 })
 
-for (const mode of ['encrypt', 'plain'] as const) {
-  t.test(`busy connections do not starve others: ${mode}`, async t => {
+for (const [name, mode] of Object.entries(modes)) {
+  t.test(`busy connections do not starve others: ${name}`, async t => {
     const transport = new NativeTransport({ threads: 1 })
     await using road = await openRoad(transport, transport, mode)
     const busy = await Promise.all([road.travel(), road.travel()])

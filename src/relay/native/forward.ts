@@ -47,7 +47,8 @@ export async function forward (client: End, server: End, meter: Meter, revoke: R
       for (const { session } of Object.values(ends)) session?.channel.leave()
       resolve(why ?? endingOf(report.ending))
     })
-    thread.post({ op: 'forward', client: id, server: ends.server.id })
+    const { session } = ends.client.session === undefined ? ends.server : ends.client
+    thread.post({ op: 'forward', client: id, server: ends.server.id, mode: session?.of.mode ?? 'encrypt' })
     revoke.addEventListener('abort', onRevoke, { once: true })
     for (const by of ['client', 'server'] as const) {
       const { session } = ends[by]
@@ -60,7 +61,7 @@ export async function forward (client: End, server: End, meter: Meter, revoke: R
 function hear (frame: Frame, session: Session, abort: (why: Abort) => void): void {
   try {
     if (frame.type === FrameType.verdict) {
-      const verdict = decodeVerdict(frame.payload)
+      const verdict = session.hear(decodeVerdict(frame.payload))
       if (!verdict.accepted) abort({ kind: 'refused', verdict })
     } else if (frame.type === FrameType.certificate) {
       // Bytes flow on while we look: they were permitted by the certificate of before, which was as good until now.

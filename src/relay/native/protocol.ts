@@ -7,6 +7,7 @@
  */
 
 import type { Census } from '../../sys/index.ts'
+import type { SecureMode } from '../../model/flow.ts'
 import type { Side } from '../ending.ts'
 
 export type ConnectionId = number
@@ -23,10 +24,12 @@ export type Order =
   /** A certificate to be used by `secure`. */
   | { readonly op: 'context', readonly context: number, readonly certificates: readonly Uint8Array[], readonly privateKey: Uint8Array, readonly groups: string }
   | { readonly op: 'forget', readonly context: number }
-  | { readonly op: 'secure', readonly id: ConnectionId, readonly role: 'client' | 'server', readonly context: number }
+  /** `mayLeave`: nothing is read ahead until it is known that the connection stays under TLS. */
+  | { readonly op: 'secure', readonly id: ConnectionId, readonly role: 'client' | 'server', readonly context: number, readonly mayLeave: boolean }
   /** A whole control frame. */
   | { readonly op: 'send', readonly id: ConnectionId, readonly frame: Uint8Array }
-  | { readonly op: 'forward', readonly client: ConnectionId, readonly server: ConnectionId }
+  /** `mode` is what our verdict was content with, where one of the two is an agent. */
+  | { readonly op: 'forward', readonly client: ConnectionId, readonly server: ConnectionId, readonly mode: SecureMode }
   /** Ends a forwarded connection, named by its client; an agent at the other end is sent `frame` first. */
   | { readonly op: 'abort', readonly client: ConnectionId, readonly frame?: Uint8Array }
   | { readonly op: 'census' }

@@ -126,10 +126,11 @@ export class NativeTransport implements Transport {
     if (!connection.take()) throw new HandshakeError('handshake-failed', 'closed')
     const channel = new NativeChannel(id, thread)
     signal.addEventListener('abort', () => { void channel.drop('reset', signal.reason) }, { once: true })
-    thread.post({ op: 'secure', id, role, context })
+    const asks = parts.mode
+    thread.post({ op: 'secure', id, role, context, mayLeave: asks === 'authenticate' })
     try {
       const shown = await channel.secured
-      return await Session.prove({ role, ...shown, channel, hangUp: () => channel.drop('politely'), cut: () => { void channel.drop('reset') } }, parts)
+      return await Session.prove({ role, asks, ...shown, channel, hangUp: () => channel.drop('politely'), cut: () => { void channel.drop('reset') } }, parts)
     } catch (error) {
       await channel.drop('reset')
       throw error

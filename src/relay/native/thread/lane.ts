@@ -2,14 +2,13 @@
  * One direction of a forwarded connection.
  *
  * Bytes are taken from a leg only when the other has sent what it was given before: so a direction holds at most one
- * chunk or one pipe, and a slow reader stops its writer. Between two bare sockets a direction that is busy changes
- * over to splice(2), and back when it has calmed down: a small message costs less to copy.
+ * chunk or one pipe, and a slow reader stops its writer. Between two bare sockets, from the start or since an agent's
+ * connection has left TLS, a direction that is busy changes over to splice(2), and back when it has calmed down: a small message costs less to copy.
  */
 
 import { errnos, splice } from '../../../sys/index.ts'
 import { chunkBytes } from './chunk.ts'
 import { received } from './leg.ts'
-import { PlainLeg } from './plain-leg.ts'
 import type { Pipe } from '../../../sys/index.ts'
 import type { Chunks } from './chunk.ts'
 import type { Leg } from './leg.ts'
@@ -38,20 +37,17 @@ export class Lane {
   /** And the end was passed on, behind the last of them. */
   done = false
   readonly #parts: LaneParts
-  readonly #bare: { readonly from: PlainLeg, readonly to: PlainLeg } | undefined
   #isBusy = false
   #pipe: Pipe | undefined
   #piped = 0
 
   constructor (parts: LaneParts) {
     this.#parts = parts
-    const { from, to } = parts
-    this.#bare = from instanceof PlainLeg && to instanceof PlainLeg ? { from, to } : undefined
   }
 
   turn (): Turn {
     if (this.done) return 'wait'
-    const turn = this.#isBusy && this.#bare !== undefined ? this.#splice(this.#bare) : this.#copy()
+    const turn = this.#isBusy ? this.#splice() : this.#copy()
     if (this.#pipe !== undefined && this.#piped === 0) this.#returnPipe(this.#pipe)
     return turn
   }
@@ -65,7 +61,6 @@ export class Lane {
 
   #copy (): Turn {
     const { from, to, chunks } = this.#parts
-    const room = this.#bare === undefined ? chunkBytes : copiedBytes
     let chunk = chunks.take()
     try {
       for (let left = budgetBytes; ;) {
@@ -73,6 +68,7 @@ export class Lane {
         if (flushed !== 'empty') return flushed === 'held' ? 'wait' : 'failed'
         if (this.over) { this.done = true; return 'wait' }
         if (left <= 0) return 'again'
+        const room = this.#isBare ? copiedBytes : chunkBytes
         const count = from.receive(chunk.payload, room)
         if (count === received.none) return 'wait'
         if (count === received.failed) return 'failed'
@@ -80,14 +76,18 @@ export class Lane {
         this.moved += count
         left -= count
         if (to.send(chunk, count)) chunk = chunks.take()
-        if (count === copiedBytes && this.#bare !== undefined) { this.#isBusy = true; return 'again' }
+        if (count >= copiedBytes && this.#isBare) { this.#isBusy = true; return 'again' }
       }
     } finally {
       chunks.give(chunk)
     }
   }
 
-  #splice ({ from, to }: { readonly from: PlainLeg, readonly to: PlainLeg }): Turn {
+  get #isBare (): boolean { return this.#parts.from.receivesBare && this.#parts.to.sendsBare }
+
+  /** Only between bare legs, which stay bare. */
+  #splice (): Turn {
+    const { from, to } = this.#parts
     const flushed = to.flush() // what was copied before
     if (flushed !== 'empty') return flushed === 'held' ? 'wait' : 'failed'
     for (let left = budgetBytes; ;) {
@@ -107,7 +107,7 @@ export class Lane {
   }
 
   /** Empties the pipe; a turn when it could not. */
-  #drain (to: PlainLeg): Turn | undefined {
+  #drain (to: Leg): Turn | undefined {
     while (this.#piped > 0 && this.#pipe !== undefined) {
       if (!to.wire.writable) return 'wait'
       const count = splice(this.#pipe.from, to.wire.fd, this.#piped)
@@ -119,7 +119,7 @@ export class Lane {
   }
 
   /** Fills the empty pipe: bytes, or one of `received`; 'failed' without a failure asks to copy instead. */
-  #fill (from: PlainLeg): number {
+  #fill (from: Leg): number {
     if (!from.wire.readable) return received.none
     this.#pipe ??= this.#parts.pipes.take()
     if (this.#pipe === undefined) { this.#isBusy = false; return received.failed }

@@ -18,6 +18,10 @@ export type Failure =
 
 export interface Leg {
   readonly wire: Wire
+  /** Whether what comes next are bare bytes, which may be spliced around `receive`. */
+  readonly receivesBare: boolean
+  /** Whether what is sent next are bare bytes, which may be spliced around `send` when `flush` has said 'empty'. */
+  readonly sendsBare: boolean
   /** At most `room` application bytes to `to`: their number, or one of `received`. */
   receive (to: Address, room: number): number
   /**
@@ -34,6 +38,8 @@ export interface Leg {
   watch (): typeof received.none | typeof received.failed
   /** The kernel has said that the connection is lost, and nobody has run into it. Sets `failure`. */
   lose (): void
+  /** Notes the negative errno of a splice. */
+  fail (result: number): typeof received.failed
   /** Set when `receive` or `flush` has said 'failed'. */
   readonly failure: Failure | undefined
   /** Aborts: the application sees a reset; an agent is sent `frame` first, where there is one. */

@@ -11,6 +11,8 @@ const { EAGAIN } = errnos
 
 export class PlainLeg implements Leg {
   readonly wire: Wire
+  readonly receivesBare = true
+  readonly sendsBare = true
   readonly #loop: Loop
   readonly #fd: Fd
   readonly #chunks: Chunks
@@ -26,8 +28,6 @@ export class PlainLeg implements Leg {
   }
 
   get failure (): Failure | undefined { return this.#failure }
-  /** Whether a splice may go around us. */
-  get isEmpty (): boolean { return this.#held === undefined && this.#failure === undefined }
 
   receive (to: Address, room: number): number {
     const { wire } = this
@@ -90,7 +90,6 @@ export class PlainLeg implements Leg {
     this.#fd.close()
   }
 
-  /** Notes a negative errno. */
   fail (result: number): typeof received.failed {
     this.#failure ??= { kind: 'reset', detail: nameOfErrno(result) }
     return received.failed

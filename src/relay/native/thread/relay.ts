@@ -3,6 +3,7 @@
 import { HandshakeError, alpnName } from '../../../frames/index.ts'
 import { SysError, TlsContext, WriteBuffers, census } from '../../../sys/index.ts'
 import { Chunks } from './chunk.ts'
+import { HandoverLeg } from './handover-leg.ts'
 import { Listener } from './listener.ts'
 import { PlainLeg } from './plain-leg.ts'
 import { Pipes } from './pipes.ts'
@@ -10,6 +11,7 @@ import { Pump } from './pump.ts'
 import { Secured } from './secured.ts'
 import { Securing } from './securing.ts'
 import { Dial, resetSocket } from './socket.ts'
+import type { SecureMode } from '../../../model/flow.ts'
 import type { ConnectionId, Order, Report } from '../protocol.ts'
 import type { Leg } from './leg.ts'
 import type { Loop } from './loop.ts'
@@ -73,9 +75,9 @@ export class Relay {
       case 'drop': this.#drop(order.id, order.how); return
       case 'context': this.#contexts.set(order.context, new TlsContext({ ...order, protocols: [alpnName] })); return
       case 'forget': this.#contexts.get(order.context)?.close(); this.#contexts.delete(order.context); return
-      case 'secure': this.#secure(order.id, order.role, order.context); return
+      case 'secure': this.#secure(order); return
       case 'send': this.#send(order.id, order.frame); return
-      case 'forward': this.#forward(order.client, order.server); return
+      case 'forward': this.#forward(order); return
       case 'abort': this.#abort(order.client, order.frame); return
       case 'census': this.#report({ is: 'census', ...census() }); return
       case 'stop': this.#stop()
@@ -135,7 +137,7 @@ export class Relay {
     }
   }
 
-  #secure (id: ConnectionId, role: 'client' | 'server', context: number): void {
+  #secure ({ id, role, context, mayLeave }: Order & { op: 'secure' }): void {
     const entry = this.#entries.get(id)
     const tlsContext = this.#contexts.get(context)
     if (entry?.is !== 'raw' || tlsContext === undefined) throw new Error('nothing to secure')
@@ -143,7 +145,7 @@ export class Relay {
     const securing = new Securing(socket, tlsContext, role, this.#buffers, this.#loop, {
       done: (tls, shown) => {
         const secured = new Secured({
-          ...socket, tls, loop: this.#loop,
+          ...socket, tls, mayLeave, loop: this.#loop,
           onControl: (type, payload) => { this.#report({ is: 'frame', id, type, payload }) },
           onBroken: error => { this.#tellBroken(id, error) },
           onGone: leg => { this.#gone(leg) },
@@ -170,8 +172,8 @@ export class Relay {
     else if (entry?.is === 'forwarding') entry.leg.control(frame)
   }
 
-  #forward (client: ConnectionId, server: ConnectionId): void {
-    const [clientLeg, serverLeg] = [this.#toLeg(client), this.#toLeg(server)]
+  #forward ({ client, server, mode }: Order & { op: 'forward' }): void {
+    const [clientLeg, serverLeg] = [this.#toLeg(client, mode), this.#toLeg(server, mode)]
     const pump = new Pump({
       client: clientLeg, server: serverLeg, loop: this.#loop, chunks: this.#chunks, pipes: this.#pipes,
       onMoved: () => { this.#note(forward) },
@@ -182,12 +184,13 @@ export class Relay {
     this.#entries.set(server, { is: 'forwarding', forward, leg: serverLeg })
   }
 
-  #toLeg (id: ConnectionId): Leg {
+  #toLeg (id: ConnectionId, mode: SecureMode): Leg {
     const entry = this.#entries.get(id)
     if (entry?.is === 'raw') return new PlainLeg(entry.socket.fd, entry.socket.wire, this.#loop, this.#chunks)
     if (entry?.is !== 'secured') throw new Error('nothing to forward')
-    entry.secured.leg.open()
-    return entry.secured.leg
+    const { leg, fd } = entry.secured
+    leg.open(mode)
+    return mode === 'encrypt' ? leg : new HandoverLeg(leg, fd, this.#loop, this.#chunks)
   }
 
   #abort (client: ConnectionId, frame: Uint8Array | undefined): void {

@@ -3,13 +3,20 @@
  *
  * Before `open` only control frames are read, and the first data frame stays where it is; they are given to
  * `onControl`. After it data is delivered, and the frames that end or abort a direction are obeyed here.
+ *
+ * Where both verdicts are content with `authenticate` each direction leaves TLS: a leave frame, close_notify, bare
+ * bytes (`HandoverLeg` has them). So that none of those ends in OpenSSL's buffer, nothing is read ahead before it is
+ * known that the connection stays.
  */
 
-import { FrameType, HandshakeError, decodeEnd, decodeHeader, encodeEnd, headerBytes, putHeader } from '../../../frames/index.ts'
-import { Memory, readBufferBytes, resetOnClose, tlsResult } from '../../../sys/index.ts'
+import { FrameType, HandshakeError, decodeEnd, decodeVerdict, encodeEnd } from '../../../frames/index.ts'
+import { Memory, resetOnClose } from '../../../sys/index.ts'
+import { FrameReader } from './frame-reader.ts'
+import { FrameWriter } from './frame-writer.ts'
 import { received } from './leg.ts'
 import { linger } from './linger.ts'
 import type { Address, Fd, TlsConnection } from '../../../sys/index.ts'
+import type { SecureMode } from '../../../model/flow.ts'
 import type { Chunk } from './chunk.ts'
 import type { Failure, Flushed, Leg } from './leg.ts'
 import type { Loop, Wire } from './loop.ts'
@@ -19,6 +26,8 @@ export interface SecureLegParts {
   readonly wire: Wire
   readonly tls: TlsConnection
   readonly loop: Loop
+  /** Whether the connection may leave TLS; `tls` has read nothing ahead. */
+  readonly mayLeave: boolean
   /** A control frame for the main thread. */
   onControl (type: number, payload: Uint8Array): void
   /** The connection is gone for good. */
@@ -27,35 +36,27 @@ export interface SecureLegParts {
 
 /** Control frames that a peer may send before it is heard: more than it has reason to. */
 const mostEarlyFrames = 16
-/** So many bytes cannot have come by reads that filled OpenSSL's buffer: the last one was short (records add a little). */
-const surelyShort = readBufferBytes / 2
-/** The largest control frame, with header. */
-const largestControl = 64 * 1024 + headerBytes
+/** Where no byte goes. */
+const nowhere = new Memory(1)
 
 export class SecureLeg implements Leg {
   readonly wire: Wire
+  readonly receivesBare = false
   readonly #parts: SecureLegParts
   readonly #tls: TlsConnection
-  readonly #header = new Memory(headerBytes)
-  #headerFilled = 0
-  #type: FrameType = FrameType.data
-  #left = 0
-  #control: Memory | undefined
-  /** TLS may hold bytes that no edge will tell of. */
-  #more = true
-  /** Bytes since OpenSSL was last known to hold none. */
-  #unsettled = 0
-  /** `edges` of the wire when OpenSSL first read again after that. */
-  #edgesThen = 0
-  /** An end or a reset that has its turn once the leg is open, or when the bytes before it are out. */
+  readonly #writer: FrameWriter
+  readonly #reader: FrameReader
+  /** An end, a leave or a reset that has its turn once the leg is open, or when the bytes before it are out. */
   #due: { readonly type: FrameType, readonly payload: Uint8Array } | undefined
   #early = 0
+  #ours: SecureMode | undefined
+  #theirs: SecureMode | undefined
   #verdictHeard = false
-  #open = false
+  #leaveHeard = false
+  #hasLeft = false
   #endSent = false
   #endReceived = false
   #peerHasSeenOurEnd = false
-  readonly #outbox: Uint8Array[] = []
   #failure: Failure | undefined
   #broken: HandshakeError | undefined
 
@@ -63,6 +64,14 @@ export class SecureLeg implements Leg {
     this.#parts = parts
     this.wire = parts.wire
     this.#tls = parts.tls
+    this.#writer = new FrameWriter(parts.tls, parts.wire, detail => { this.#break('handshake-failed', detail) })
+    this.#reader = new FrameReader(parts.tls, parts.wire, {
+      begin: type => { this.#begin(type) },
+      control: (type, payload) => { this.#heard(type, payload) },
+      closed: () => { this.#closed() },
+      broken: (code, detail) => { this.#break(code, detail) },
+    })
+    if (!parts.mayLeave) this.#reader.readAhead()
   }
 
   /** Whether it was not released yet. */
@@ -72,61 +81,63 @@ export class SecureLeg implements Leg {
   /** Why TLS or the frames broke, where it was that. */
   get broken (): HandshakeError | undefined { return this.#broken }
 
-  /** From now on data is delivered. */
-  open (): void {
-    this.#open = true
-    this.#more = true
+  /** Whether what comes from now on are bare bytes, which are not ours to read. */
+  get hasLeft (): boolean { return this.#hasLeft }
+  /** Whether what is sent from now on has to be bare bytes. */
+  get sendsBare (): boolean { return this.#writer.hasLeft }
+  /** Whether there is no place for another frame. */
+  get isLeaving (): boolean { return this.#writer.isLeaving }
+
+  /** From now on data is delivered. `mode` is what our verdict was content with. */
+  open (mode: SecureMode): void {
+    this.#ours = mode
+    this.#reader.wake()
+    this.#agree()
   }
 
   /** Reads what control frames there are, before the leg is open, and after the end. */
   watch (): typeof received.none | typeof received.failed {
     if (this.#endSent && this.#endReceived) return received.none // all is said: how the transport ends means nothing
-    return this.receive(this.#header.address, 0) === received.failed ? received.failed : received.none
+    return this.receive(nowhere.address, 0) === received.failed ? received.failed : received.none
   }
 
   lose (): void {
     this.#break('handshake-failed', 'ECONNRESET')
   }
 
+  fail (): typeof received.failed {
+    this.lose()
+    return received.failed
+  }
+
   receive (to: Address, room: number): number {
     let total = 0
     for (;;) {
       if (this.#failure !== undefined) return total > 0 ? total : received.failed
-      if (this.#due !== undefined) return total > 0 ? total : this.#obey(this.#due)
-      if (this.#headerFilled === headerBytes && this.#type === FrameType.data && total === room) return total
-      if (!this.wire.readable && !this.#more) return total
-      const count = this.#step(to + total as Address, room - total) // inside the caller's room
+      if (this.#due !== undefined && (total > 0 || !this.#isOpen)) return total
+      if (this.#due !== undefined) {
+        const end = this.#obey(this.#due)
+        if (end !== undefined) return end
+      }
+      if (this.#hasLeft) return total
+      if (this.#reader.isInData && total === room) return total
+      if (!this.#reader.mayGoOn) return total
+      const count = this.#reader.step(to + total as Address, room - total) // inside the caller's room
       if (count >= 0) total += count
       else if (this.#failure === undefined) return total
     }
   }
 
   send (chunk: Chunk, length: number): boolean {
-    putHeader(chunk.memory.bytes, FrameType.data, length)
-    if (!this.#tls.write(chunk.memory.address, headerBytes + length)) this.#break('handshake-failed', this.#tls.error?.code ?? 'write')
-    else this.#push()
+    this.#writer.send(chunk, length)
     return false
   }
 
-  flush (): Flushed {
-    for (;;) {
-      if (this.#failure !== undefined) return 'failed'
-      if (this.#tls.isBlocked) {
-        if (!this.wire.writable) return 'held'
-        this.#push()
-        if (this.#tls.isBlocked) continue // blocked again, or failed
-      }
-      const frame = this.#outbox.shift()
-      if (frame === undefined) return this.#failure === undefined ? 'empty' : 'failed'
-      this.#writeFrame(frame)
-    }
-  }
+  flush (): Flushed { return this.#failure === undefined ? this.#writer.flush() : 'failed' }
 
   /** Sends a whole control frame, now or as soon as the wire takes it. */
   control (frame: Uint8Array): void {
-    if (frame.length > largestControl) throw new RangeError(`control frame of ${frame.length} bytes`)
-    this.#outbox.push(frame)
-    this.flush()
+    if (this.#failure === undefined) this.#writer.control(frame)
   }
 
   finish (): void {
@@ -156,6 +167,12 @@ export class SecureLeg implements Leg {
     }
   }
 
+  /** Lets go of TLS; descriptor and wire go on to whoever has the bare bytes. Only when both directions have left. */
+  surrender (): void {
+    this.#tls.close()
+    this.#parts.onGone()
+  }
+
   /** Lets go of everything at once. Does nothing the second time. */
   release (): void {
     const { fd, loop, tls, onGone } = this.#parts
@@ -166,98 +183,61 @@ export class SecureLeg implements Leg {
     onGone()
   }
 
-  /** One read. Negative: nothing more now. Otherwise the application bytes that it gave, perhaps none. */
-  #step (to: Address, room: number): number {
-    if (this.#headerFilled < headerBytes) {
-      const count = this.#read(this.#header.at(this.#headerFilled), headerBytes - this.#headerFilled)
-      if (count <= 0) return -1
-      this.#headerFilled += count
-      if (this.#headerFilled === headerBytes) this.#begin()
-      return 0
-    }
-    if (this.#control !== undefined) return this.#gather(this.#control)
-    const count = this.#read(to, Math.min(room, this.#left))
-    if (count <= 0) return -1
-    this.#left -= count
-    if (this.#left === 0) {
-      this.#headerFilled = 0
-      this.#settle()
-    }
-    return count
+  /** Close_notify: without an end or a leave frame even a proper close is a truncation. */
+  #closed (): void {
+    if (!this.#leaveHeard) { this.#break('handshake-failed', 'peer-closed'); return }
+    this.#hasLeft = true
+    this.wire.readable = true // whether bare bytes wait there, TLS does not know
   }
 
-  #gather (control: Memory): number {
-    const count = this.#read(control.at(control.length - this.#left), this.#left)
-    if (count <= 0) return -1
-    this.#left -= count
-    if (this.#left === 0) this.#complete(control.bytes)
-    return 0
+  #begin (type: FrameType): void {
+    const isContent = type === FrameType.data || type === FrameType.end || type === FrameType.leave
+    if (this.#leaveHeard) throw new HandshakeError('protocol-error', 'a frame after the last')
+    if (isContent && this.#endReceived) throw new HandshakeError('protocol-error', 'data after the end')
+    if (isContent && !this.#verdictHeard) throw new HandshakeError('protocol-error', 'data before the verdict')
   }
 
-  /**
-   * At the end of a frame: spares the read that would only say EAGAIN. When OpenSSL holds nothing, and has not filled
-   * its buffer since it last did, its last read of the socket was short. Then what comes later is a new edge, unless
-   * one has come since that read: how long ago it was only OpenSSL knows, so any edge counts.
-   */
-  #settle (): void {
-    if (this.#tls.hasPending) return
-    if (this.#unsettled < surelyShort && this.wire.edges === this.#edgesThen && !this.wire.hungUp && !this.wire.failed) {
-      this.wire.readable = false
-      this.#more = false
-    }
-    this.#unsettled = 0
-  }
-
-  /** Bytes from TLS; 0 or less when there are none, and then it is known why. */
-  #read (to: Address, length: number): number {
-    if (this.#unsettled === 0) this.#edgesThen = this.wire.edges
-    const count = this.#tls.read(to, length)
-    if (count > 0) {
-      this.#more = true
-      this.#unsettled += count
-      return count
-    }
-    switch (count) {
-      case tlsResult.wantsRead: this.wire.readable = false; this.#more = false; this.#unsettled = 0; break
-      case tlsResult.wantsWrite: this.wire.writable = false; this.#more = true; break
-      // Without an end frame even a proper close is a truncation.
-      case tlsResult.closed: this.#break('handshake-failed', 'peer-closed'); break
-      default: this.#break('handshake-failed', this.#tls.error?.code ?? 'read')
-    }
-    return count
-  }
-
-  #begin (): void {
-    try {
-      const { type, length } = decodeHeader(this.#header.bytes)
-      const isContent = type === FrameType.data || type === FrameType.end
-      if (isContent && this.#endReceived) throw new HandshakeError('protocol-error', 'data after the end')
-      if (isContent && !this.#verdictHeard) throw new HandshakeError('protocol-error', 'data before the verdict')
-      this.#type = type
-      this.#left = length
-      if (type === FrameType.data) return
-      if (length === 0) this.#complete(new Uint8Array(0))
-      else this.#control = new Memory(length)
-    } catch (error) {
-      this.#break('protocol-error', error instanceof HandshakeError ? error.detail : 'malformed frame')
-    }
-  }
-
-  #complete (payload: Uint8Array): void {
-    this.#control = undefined
-    this.#headerFilled = 0
-    const type = this.#type
-    if (!this.#open && ++this.#early > mostEarlyFrames) { this.#break('protocol-error', 'too many frames before the verdict'); return }
-    if (type === FrameType.verdict) this.#verdictHeard = true
-    if (this.#open && type === FrameType.greeting) { this.#break('protocol-error', 'second greeting'); return }
+  #heard (type: FrameType, payload: Uint8Array): void {
+    if (!this.#isOpen && ++this.#early > mostEarlyFrames) { this.#break('protocol-error', 'too many frames before the verdict'); return }
+    if (type === FrameType.verdict) this.#hearVerdict(payload)
+    if (this.#isOpen && type === FrameType.greeting) { this.#break('protocol-error', 'second greeting'); return }
     // What ends a direction waits until the bytes before it are out; a reset is told at once as well, to whom it may concern.
-    if (type === FrameType.end || type === FrameType.reset) this.#due = { type, payload }
-    if (type !== FrameType.end && !(this.#open && type === FrameType.reset)) this.#parts.onControl(type, payload)
+    const isLast = type === FrameType.end || type === FrameType.leave
+    if (isLast || type === FrameType.reset) this.#due = { type, payload }
+    if (!isLast && !(this.#isOpen && type === FrameType.reset)) this.#parts.onControl(type, payload)
   }
 
-  #obey ({ type, payload }: { readonly type: FrameType, readonly payload: Uint8Array }): number {
-    if (!this.#open) return received.none
+  #hearVerdict (payload: Uint8Array): void {
+    this.#verdictHeard = true
+    try {
+      const verdict = decodeVerdict(payload)
+      if (verdict.accepted) this.#theirs ??= verdict.mode
+    } catch {
+      this.#break('protocol-error', 'malformed verdict')
+      return
+    }
+    this.#agree()
+  }
+
+  get #isOpen (): boolean { return this.#ours !== undefined }
+
+  /** Leaves when both ends are known to be content with it; stays when one is known not to be. */
+  #agree (): void {
+    if (this.#reader.readsAhead) return
+    if (this.#ours === 'encrypt' || this.#theirs === 'encrypt') this.#reader.readAhead()
+    else if (this.#isAgreed && !this.#endSent) this.#writer.leave()
+  }
+
+  get #isAgreed (): boolean { return !this.#reader.readsAhead && this.#ours === 'authenticate' && this.#theirs === 'authenticate' }
+
+  /** The end that was due: what to tell of it, if anything. */
+  #obey ({ type, payload }: { readonly type: FrameType, readonly payload: Uint8Array }): number | undefined {
     this.#due = undefined
+    if (type === FrameType.leave) {
+      if (!this.#isAgreed) { this.#break('protocol-error', 'nobody has agreed to leave'); return received.failed }
+      this.#leaveHeard = true
+      return undefined
+    }
     if (type === FrameType.reset) {
       this.#failure = { kind: 'told', payload }
       return received.failed
@@ -270,19 +250,6 @@ export class SecureLeg implements Leg {
     }
     this.#endReceived = true
     return received.end
-  }
-
-  #writeFrame (frame: Uint8Array): void {
-    const memory = new Memory(frame.length)
-    memory.bytes.set(frame)
-    if (this.#tls.write(memory.address, frame.length)) this.#push()
-    else this.#break('handshake-failed', this.#tls.error?.code ?? 'write')
-  }
-
-  #push (): void {
-    const result = this.#tls.flush()
-    if (result === tlsResult.wantsWrite) this.wire.writable = false
-    else if (result === tlsResult.broken) this.#break('handshake-failed', this.#tls.error?.code ?? 'write')
   }
 
   #break (code: 'handshake-failed' | 'protocol-error', detail: string): void {

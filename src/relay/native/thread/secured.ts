@@ -3,6 +3,7 @@
 import { HandshakeError } from '../../../frames/index.ts'
 import { received } from './leg.ts'
 import { SecureLeg } from './secure-leg.ts'
+import type { Fd } from '../../../sys/index.ts'
 import type { Task } from './loop.ts'
 import type { SecureLegParts } from './secure-leg.ts'
 
@@ -14,11 +15,13 @@ export interface SecuredParts extends Omit<SecureLegParts, 'onGone'> {
 
 export class Secured implements Task {
   readonly leg: SecureLeg
+  readonly fd: Fd
   readonly #onBroken: (error: HandshakeError) => void
   #toldBroken = false
 
   constructor (parts: SecuredParts) {
     this.leg = new SecureLeg({ ...parts, onGone: () => { parts.onGone(this.leg) } })
+    this.fd = parts.fd
     this.#onBroken = parts.onBroken
     parts.loop.assign(parts.wire, this)
   }

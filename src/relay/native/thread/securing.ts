@@ -66,7 +66,6 @@ export class Securing implements Task {
     } else if (this.#tls.protocol !== alpnName) {
       this.#hooks.failed(new HandshakeError('protocol-error', `no common protocol (ALPN ${this.#tls.protocol || 'absent'})`))
     } else {
-      this.#tls.readAhead()
       this.#hooks.done(this.#tls, { chain: this.#tls.peerChain(), flowId: this.#tls.export(flowExporterLabel, flowIdBytes) })
     }
   }
