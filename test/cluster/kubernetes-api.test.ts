@@ -2,14 +2,14 @@
 
 import { mkdirSync } from 'node:fs'
 import t from 'tap'
-import { openCredentials } from '../../src/cluster/index.ts'
+import { Api, KubernetesSource, openCredentials } from '../../src/cluster/index.ts'
 import { systemClock } from '../../src/lib/clock.ts'
+import { testApiClient } from '../conformance/api-client.ts'
 import { FakeApiServer } from '../fixtures/api-server.ts'
 import { FakeClock } from '../fixtures/clock.ts'
 import { eventually } from '../fixtures/eventually.ts'
 import { TestFolder } from '../fixtures/folder.ts'
 import { KubernetesWorld, paths } from '../fixtures/kubernetes-world.ts'
-import type { KubernetesSource } from '../../src/cluster/index.ts'
 
 function names (source: KubernetesSource): string[] {
   return source.manifests().map(({ origin }) => origin.replace('NetworkPolicy shop/', ''))
@@ -18,6 +18,17 @@ function names (source: KubernetesSource): string[] {
 function listsOf (server: FakeApiServer, path: string): number {
   return server.requests.filter(line => line.startsWith(`GET ${path}?`) && !line.includes('watch=true')).length
 }
+
+t.test('the client of the small API server', async t => {
+  testApiClient(t, async t => {
+    const world = await KubernetesWorld.start(t)
+    const setPolicies = (names: readonly string[]): void => {
+      for (const key of world.server.keys(paths.networkPolicies)) if (!names.some(name => key === `shop/${name}`)) world.server.remove(paths.networkPolicies, key.slice(5), 'shop')
+      for (const name of names) if (!world.server.keys(paths.networkPolicies).includes(`shop/${name}`)) world.policy(name)
+    }
+    return { wire: world.server, setPolicies, source: () => world.source() }
+  })
+})
 
 t.test('a watch whose history is gone lists again and forgets nothing meanwhile', async t => {
   const world = await KubernetesWorld.start(t)
@@ -37,19 +48,6 @@ t.test('a watch whose history is gone lists again and forgets nothing meanwhile'
   t.equal(listsOf(world.server, paths.networkPolicies), 2)
 })
 
-t.test('a watch that breaks off goes on from where it was, without a list', async t => {
-  const world = await KubernetesWorld.start(t)
-  const source = await world.source()
-  await eventually(() => world.server.watches >= 4)
-  world.server.cut(paths.networkPolicies)
-  world.policy('a')
-  await eventually(() => names(source).join() === 'a')
-  world.server.end(paths.networkPolicies)
-  world.policy('b')
-  await eventually(() => names(source).join() === 'a,b')
-  t.equal(listsOf(world.server, paths.networkPolicies), 1)
-})
-
 t.test('a bookmark moves the place from which a watch goes on', async t => {
   const world = await KubernetesWorld.start(t)
   const source = await world.source()
@@ -60,64 +58,6 @@ t.test('a bookmark moves the place from which a watch goes on', async t => {
   await eventually(() => names(source).join() === 'a')
   world.server.cut(paths.networkPolicies)
   await eventually(() => world.server.requests.some(line => line.includes('networkpolicies') && /watch=true.*resourceVersion=1003/.test(line)))
-})
-
-t.test('a stream that goes back in time is not believed', async t => {
-  const world = await KubernetesWorld.start(t)
-  world.policy('a')
-  const source = await world.source()
-  await eventually(() => world.server.watches >= 4)
-  world.server.send(paths.networkPolicies, { type: 'ADDED', object: { metadata: { name: 'ghost', namespace: 'shop', resourceVersion: '7' }, spec: {} } })
-  await eventually(() => listsOf(world.server, paths.networkPolicies) === 2)
-  t.same(names(source), ['a'])
-})
-
-for (const [what, event] of [
-  ['an event of an unknown type', { type: 'ODD', object: { metadata: { name: 'x', resourceVersion: '9999' } } }],
-  ['an object without a name', { type: 'ADDED', object: { metadata: { resourceVersion: '9999' } } }],
-  ['an object without a version', { type: 'ADDED', object: { metadata: { name: 'x' } } }],
-] as const) {
-  t.test(`${what} leads to a new list`, async t => {
-    const world = await KubernetesWorld.start(t)
-    const source = await world.source()
-    await eventually(() => world.server.watches >= 4)
-    world.server.send(paths.networkPolicies, event)
-    world.policy('a')
-    await eventually(() => names(source).join() === 'a')
-    t.equal(listsOf(world.server, paths.networkPolicies), 2)
-  })
-}
-
-t.test('an answer that is no JSON, or is cut, keeps what was known', async t => {
-  const world = await KubernetesWorld.start(t)
-  world.policy('a')
-  const source = await world.source()
-  await eventually(() => world.server.watches >= 4)
-  world.server.fault(paths.networkPolicies, { garbage: '{"items": [' })
-  world.server.forget()
-  await eventually(() => source.failures().some(({ message }) => /networkpolicies/.test(message)))
-  t.same(names(source), ['a'])
-  world.server.heal(paths.networkPolicies)
-  await eventually(() => source.failures().length === 0)
-})
-
-t.test('a busy server is asked again when it says', async t => {
-  const world = await KubernetesWorld.start(t)
-  world.server.fault(paths.pods, { status: 429, retryAfterSeconds: 1 })
-  const startMs = performance.now()
-  const opening = world.source()
-  await eventually(() => listsOf(world.server, paths.pods) === 2)
-  t.ok(performance.now() - startMs >= 990, 'not before')
-  world.server.heal(paths.pods)
-  await opening
-})
-
-t.test('a long list comes in pages', async t => {
-  const world = await KubernetesWorld.start(t)
-  for (let i = 0; i < 1201; i++) world.policy(`p${i}`)
-  const source = await world.source()
-  t.equal(source.manifests().length, 1201)
-  t.equal(listsOf(world.server, paths.networkPolicies), 3)
 })
 
 t.test('of namespaces only the metadata is asked for, and of pods only those of the node', async t => {
@@ -140,6 +80,51 @@ t.test('a server that comes back at the same place is found again', async t => {
   for (let i = 0; i < 10; i++) again.put(paths.pods, { metadata: { name: `p${i}`, namespace: 'shop' } }) // time has gone on
   again.forget()
   await eventually(() => names(source).join() === 'b' || undefined, 30_000)
+})
+
+t.test('an answer that does not come, or stops coming, is given up; a watch may be silent for longer', async t => {
+  const world = await KubernetesWorld.start(t)
+  using api = new Api({ server: new URL(world.server.url), options: async () => ({}) }, { silenceMs: 100 })
+  world.server.fault(paths.pods, { hang: true })
+  await t.rejects(api.request(paths.pods), { code: 'api-unreachable', message: /no answer for 100 ms/ })
+  world.server.heal(paths.pods)
+  const told: unknown[] = []
+  const stop = new AbortController()
+  const watching = (async () => { for await (const event of api.stream(paths.pods, { query: { watch: 'true', resourceVersion: '9999' }, signal: stop.signal }, () => {})) told.push(event) })()
+  await eventually(() => world.server.watching(paths.pods) === 1)
+  await new Promise(resolve => setTimeout(resolve, 300)) // three times as long as an answer may be silent
+  world.pod({ name: 'web' })
+  await eventually(() => told.length === 1)
+  stop.abort(new Error('enough'))
+  await t.rejects(watching, /enough/)
+})
+
+t.test('an API server that is away for hours costs little, takes nothing away, and is found again', async t => {
+  const world = await KubernetesWorld.start(t)
+  world.policy('a')
+  const clock = new FakeClock()
+  const source = await KubernetesSource.open({ node: 'n1', cluster: 'east', trustDomain: 'east.example', podAnnotations: true }, { api: world.api(), clock, log: world.log })
+  t.teardown(() => { source.stop() })
+  await eventually(() => world.server.watches >= 4)
+  const kinds = [paths.pods, paths.namespaces, paths.networkPolicies, paths.definitions]
+  for (const path of kinds) { world.server.fault(path, { status: 503 }); world.server.cut(path) }
+  const asked = (): number => world.server.requests.filter(line => line.startsWith(`GET ${paths.networkPolicies}?`)).length
+  const times: number[] = []
+  // A second in each step: an answer comes over a real socket, and the next wait begins after it.
+  for (let seen = asked(); times.length < 12;) {
+    await eventually(() => asked() > seen || void clock.advance(1000))
+    seen = asked()
+    times.push(clock.now())
+  }
+  const gaps = times.slice(1).map((ms, i) => ms - (times[i] ?? 0))
+  t.ok(gaps.slice(-2).every(ms => ms >= 15_000), `asked after ${gaps.join(', ')} ms`)
+  clock.advance(3 * 3_600_000)
+  t.same(names(source), ['a'])
+  t.ok(clock.now() - (source.ages().find(({ name }) => name === 'networkpolicies')?.staleSinceMs ?? Infinity) >= 3 * 3_600_000)
+  for (const path of kinds) world.server.heal(path)
+  world.policy('b')
+  await eventually(() => { clock.advance(30_000); return names(source).join() === 'a,b' })
+  await eventually(() => { clock.advance(1000); return source.failures().length === 0 })
 })
 
 t.test('credentials of a service account are two files that are read again', async t => {

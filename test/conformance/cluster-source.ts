@@ -17,15 +17,15 @@ export interface WantedWorkload {
   readonly excludedPorts?: readonly number[]
 }
 
-/** The side that makes facts: files, or a fake API server. All workloads are of namespace `shop`. */
+/** The side that makes facts: files, a small API server, or a real one. All workloads are of namespace `shop`. */
 export interface SourceWorld {
-  setWorkloads (workloads: readonly WantedWorkload[]): void
-  setNamespaceLabels (labels: Readonly<Record<string, string>>): void
+  setWorkloads (workloads: readonly WantedWorkload[]): void | Promise<void>
+  setNamespaceLabels (labels: Readonly<Record<string, string>>): void | Promise<void>
   /** NetworkPolicy objects of these names, and no others. */
-  setPolicies (names: readonly string[]): void
+  setPolicies (names: readonly string[]): void | Promise<void>
   /** Makes a part of the facts unusable, and good again as it was. */
-  breakPolicies (): void
-  repairPolicies (): void
+  breakPolicies (): void | Promise<void>
+  repairPolicies (): void | Promise<void>
   /** Starts a source on what is there. */
   start (): ClusterSource | Promise<ClusterSource>
 }
@@ -35,8 +35,8 @@ type MakeWorld = (t: Test) => SourceWorld | Promise<SourceWorld>
 export function testClusterSource (t: Test, make: MakeWorld): void {
   t.test('everything is known from the start, sorted', async t => {
     const world = await make(t)
-    world.setWorkloads([{ name: 'web-1', labels: { app: 'web' } }, { name: 'cart-0' }])
-    world.setPolicies(['b', 'a'])
+    await world.setWorkloads([{ name: 'web-1', labels: { app: 'web' } }, { name: 'cart-0' }])
+    await world.setPolicies(['b', 'a'])
     const source = await begin(t, world)
     t.same(source.workloads().map(workload => workload.key), ['shop/cart-0', 'shop/web-1'])
     t.match(source.workloads()[1]?.identity, { spiffeId: { namespace: 'shop', serviceAccount: 'default' }, attributes: { labels: { app: 'web' } } })
@@ -48,67 +48,69 @@ export function testClusterSource (t: Test, make: MakeWorld): void {
 
   t.test('a uid stays as it is from one start to the next', async t => {
     const world = await make(t)
-    world.setWorkloads([{ name: 'web-0' }])
+    await world.setWorkloads([{ name: 'web-0' }])
     const uid = (await begin(t, world)).workloads()[0]?.identity.attributes.uid
     t.equal((await begin(t, world)).workloads()[0]?.identity.attributes.uid, uid)
   })
 
   t.test('workloads come, change and go', async t => {
     const world = await make(t)
-    world.setWorkloads([{ name: 'web-0' }])
+    await world.setWorkloads([{ name: 'web-0' }])
     const source = await begin(t, world)
     const changes = record(source)
-    world.setWorkloads([{ name: 'web-0' }, { name: 'web-1' }])
+    await world.setWorkloads([{ name: 'web-0' }, { name: 'web-1' }])
     await told(changes, ['workload-added shop/web-1'])
-    world.setWorkloads([{ name: 'web-0', labels: { app: 'web' } }, { name: 'web-1' }])
+    await world.setWorkloads([{ name: 'web-0', labels: { app: 'web' } }, { name: 'web-1' }])
     await told(changes, ['workload-changed shop/web-0 identity'])
-    world.setWorkloads([{ name: 'web-0', labels: { app: 'web' }, excludedPorts: [22] }, { name: 'web-1' }])
+    await world.setWorkloads([{ name: 'web-0', labels: { app: 'web' }, excludedPorts: [22] }, { name: 'web-1' }])
     await told(changes, ['workload-changed shop/web-0 exclusions'])
-    world.setWorkloads([{ name: 'web-1' }])
+    await world.setWorkloads([{ name: 'web-1' }])
     await told(changes, ['workload-removed shop/web-0'])
     t.same(source.workloads().map(workload => workload.key), ['shop/web-1'])
   })
 
   t.test('the same name in another network namespace is another workload: removed, then added', async t => {
     const world = await make(t)
-    world.setWorkloads([{ name: 'web-0', netns: 'old' }])
+    await world.setWorkloads([{ name: 'web-0', netns: 'old' }])
     const changes = record(await begin(t, world))
-    world.setWorkloads([{ name: 'web-0', netns: 'new' }])
+    await world.setWorkloads([{ name: 'web-0', netns: 'new' }])
     await told(changes, ['workload-removed shop/web-0', 'workload-added shop/web-0'])
   })
 
   t.test('labels of a namespace change the identity of its workloads', async t => {
     const world = await make(t)
-    world.setWorkloads([{ name: 'web-0' }, { name: 'web-1' }])
+    await world.setWorkloads([{ name: 'web-0' }, { name: 'web-1' }])
     const source = await begin(t, world)
     const changes = record(source)
-    world.setNamespaceLabels({ team: 'shop' })
+    await world.setNamespaceLabels({ team: 'shop' })
     await told(changes, ['workload-changed shop/web-0 identity', 'workload-changed shop/web-1 identity'])
     t.match(source.workloads()[0]?.identity.attributes.namespaceLabels, { 'team': 'shop', 'kubernetes.io/metadata.name': 'shop' })
   })
 
   t.test('policies come and go', async t => {
     const world = await make(t)
-    world.setPolicies(['a'])
+    await world.setPolicies(['a'])
     const source = await begin(t, world)
     const changes = record(source)
-    world.setPolicies(['a', 'b'])
+    await world.setPolicies(['a', 'b'])
     await told(changes, ['manifests-replaced a b'])
-    world.setPolicies([])
+    await world.setPolicies(['b'])
+    await told(changes, ['manifests-replaced b'])
+    await world.setPolicies([])
     await told(changes, ['manifests-replaced '])
     t.same(source.manifests(), [])
   })
 
   t.test('what cannot be used is told, and its last good state stays', async t => {
     const world = await make(t)
-    world.setPolicies(['a', 'b'])
+    await world.setPolicies(['a', 'b'])
     const source = await begin(t, world)
     const changes = record(source)
-    world.breakPolicies()
+    await world.breakPolicies()
     await told(changes, ['failures-changed 1'])
     t.same(namesOf(source), ['a', 'b'])
     t.match(source.failures(), [{ source: 'policies', message: /.+/ }])
-    world.repairPolicies()
+    await world.repairPolicies()
     await told(changes, ['failures-changed 0'])
     t.same(namesOf(source), ['a', 'b'])
   })
@@ -118,7 +120,7 @@ export function testClusterSource (t: Test, make: MakeWorld): void {
     const source = await begin(t, world)
     const seen: string[][] = []
     source.onChange(() => { seen.push(source.workloads().map(workload => workload.key)) })
-    world.setWorkloads([{ name: 'web-0' }])
+    await world.setWorkloads([{ name: 'web-0' }])
     await eventually(() => seen.length > 0)
     t.same(seen, [['shop/web-0']])
   })
@@ -128,7 +130,7 @@ export function testClusterSource (t: Test, make: MakeWorld): void {
     const source = await begin(t, world)
     source.onChange(() => { throw new Error('not my day') })
     const changes = record(source)
-    world.setWorkloads([{ name: 'web-0' }, { name: 'web-1' }])
+    await world.setWorkloads([{ name: 'web-0' }, { name: 'web-1' }])
     await told(changes, ['workload-added shop/web-0', 'workload-added shop/web-1'])
   })
 
@@ -138,7 +140,7 @@ export function testClusterSource (t: Test, make: MakeWorld): void {
     const before: ClusterChange[] = []
     source.onChange(change => { before.push(change) })()
     const changes = record(source)
-    world.setWorkloads([{ name: 'web-0' }])
+    await world.setWorkloads([{ name: 'web-0' }])
     await told(changes, ['workload-added shop/web-0'])
     t.same(before, [])
   })

@@ -23,19 +23,27 @@ export interface ApiRequest {
 
 /** A dead peer is noticed after about 25 s: this, and ten probes of a second each (libuv). */
 const keepAliveMs = 15_000
-/** From the request to the last byte of the answer the server may be silent this long, except in a watch. */
-const silenceMs = 30_000
 /** A page of a list, or one object. */
 const mostBytes = 64 * 1024 * 1024
 /** Of an error's text. */
 const mostErrorBytes = 64 * 1024
 
+/** What comes: all at once, or for as long as it lasts. */
+type Kind = 'answer' | 'watch'
+
+export interface ApiOptions {
+  /** From the request to the last byte of the answer the server may be silent this long, except in a watch. @default 30000 */
+  readonly silenceMs?: number
+}
+
 export class Api implements Disposable {
   readonly #credentials: Credentials
   readonly #agent: HttpAgent
+  readonly #silenceMs: number
 
-  constructor (credentials: Credentials) {
+  constructor (credentials: Credentials, { silenceMs = 30_000 }: ApiOptions = {}) {
     this.#credentials = credentials
+    this.#silenceMs = silenceMs
     const options = { keepAlive: true, keepAliveMsecs: keepAliveMs }
     this.#agent = this.#isTls ? new HttpsAgent(options) : new HttpAgent(options)
   }
@@ -44,7 +52,7 @@ export class Api implements Disposable {
 
   /** The answer as JSON. Rejects with ClusterError, or with the reason of the signal. */
   async request (path: string, request: ApiRequest = {}): Promise<unknown> {
-    const response = await this.#send(path, request, silenceMs)
+    const response = await this.#send(path, request, 'answer')
     const text = await textOf(path, response, mostBytes, request.signal)
     try {
       return JSON.parse(text)
@@ -55,7 +63,7 @@ export class Api implements Disposable {
 
   /** Each line of the answer as JSON until the server ends it; rejects as `request` does. `heard` is told of every sign of life. */
   async * stream (path: string, request: ApiRequest, heard: () => void): AsyncGenerator<unknown, void> {
-    const response = await this.#send(path, request, 0)
+    const response = await this.#send(path, request, 'watch')
     heard()
     try {
       for await (const line of linesOf(hearing(response, heard))) yield JSON.parse(line)
@@ -70,27 +78,27 @@ export class Api implements Disposable {
 
   get #isTls (): boolean { return this.#credentials.server.protocol === 'https:' }
 
-  async #send (path: string, request: ApiRequest, silentMs: number): Promise<IncomingMessage> {
+  async #send (path: string, request: ApiRequest, kind: Kind): Promise<IncomingMessage> {
     const credentials = await this.#credentials.options()
     request.signal?.throwIfAborted()
-    const response = await this.#roundTrip(path, request, credentials, silentMs)
+    const response = await this.#roundTrip(path, request, credentials, kind)
     const status = response.statusCode ?? 0
     if (status >= 200 && status < 300) return response
     throw refusal(path, status, response.headers['retry-after'], await textOf(path, response, mostErrorBytes, request.signal).catch(() => ''))
   }
 
-  #roundTrip (path: string, request: ApiRequest, credentials: object, silentMs: number): Promise<IncomingMessage> {
+  #roundTrip (path: string, request: ApiRequest, credentials: object, kind: Kind): Promise<IncomingMessage> {
     const { method = 'GET', query = {}, accept = 'application/json', body, contentType = 'application/json', signal } = request
     const url = new URL(path, this.#credentials.server)
     for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value)
     const headers = { ...'headers' in credentials && typeof credentials.headers === 'object' ? credentials.headers : {}, 'Accept': accept, 'User-Agent': 'liburna', ...body !== undefined && { 'Content-Type': contentType } }
     return new Promise((resolve, reject) => {
       const sent = (this.#isTls ? httpsRequest : httpRequest)(url, { agent: this.#agent, ...credentials, method, headers, ...signal !== undefined && { signal } })
-      sent.setTimeout(silentMs === 0 ? silenceMs : silentMs, () => { sent.destroy(new Error(`no answer for ${silenceMs} ms`)) })
+      sent.setTimeout(this.#silenceMs, () => { sent.destroy(new Error(`no answer for ${this.#silenceMs} ms`)) })
       sent.on('socket', socket => { socket.setKeepAlive(true, keepAliveMs) })
       sent.on('error', error => { reject(brokenOff(path, error, signal)) })
       sent.on('response', response => {
-        if (silentMs === 0) sent.setTimeout(0)
+        if (kind === 'watch') sent.setTimeout(0)
         resolve(response)
       })
       sent.end(body === undefined ? undefined : JSON.stringify(body))
