@@ -1,0 +1,18 @@
+/** The ways that bytes can travel between the two agents. */
+
+import type { RoadMode } from '../fixtures/road.ts'
+
+const modes = {
+  encrypt: { near: 'encrypt', far: 'encrypt' },
+  authenticate: { near: 'authenticate', far: 'authenticate' },
+  mixed: { near: 'authenticate', far: 'encrypt' },
+  plain: 'plain',
+} as const satisfies Record<string, RoadMode>
+
+export type ModeName = keyof typeof modes
+
+export const modeNames = Object.keys(modes) as readonly ModeName[] // the keys of the table
+
+export function modeOf (name: ModeName): RoadMode {
+  return modes[name]
+}

@@ -1,0 +1,64 @@
+/**
+ * The process with the two agents in the middle: what may grow in it is what the soak looks for.
+ *
+ * Started by `relay-process.ts` with the application's port; answers one question, how much it holds.
+ */
+
+import { modeOf } from './modes.ts'
+import { openRelays } from '../fixtures/road.ts'
+import { NativeTransport, StreamTransport } from '../../src/relay/index.ts'
+import { messageOf } from '../../src/lib/error.ts'
+import type { Transport } from '../../src/relay/index.ts'
+import type { FromRelays, RelaysSpec, ToRelays } from './relay-process.ts'
+
+const spec = JSON.parse(process.argv[2] ?? '') as RelaysSpec // what our parent has written
+const open = (kind: Transport['kind']): Transport => kind === 'native' ? new NativeTransport({ threads: spec.threads }) : new StreamTransport()
+const [near, far] = [open(spec.near), open(spec.far)]
+const failures: Record<string, number> = {}
+let forwarding = 0
+
+const roads = await Promise.all(spec.modes.map(mode => openRelays(near, far, modeOf(mode), {
+  application: spec.application,
+  near: ({ ending }) => { count(ending) },
+  far: ({ ending }) => { count(ending) },
+  failed: (at, error) => { const what = `${at}: ${messageOf(error)}`; failures[what] = (failures[what] ?? 0) + 1 },
+})))
+for (const failed of [near.failed, far.failed]) failed.catch((error: unknown) => { console.error(error); process.exit(1) })
+tell({ is: 'ready', ports: roads.map(({ port }) => port) })
+
+process.on('message', (message: ToRelays) => {
+  void (message.ask === 'holds' ? holds() : stop()).catch((error: unknown) => { console.error(error); process.exit(1) })
+})
+process.on('disconnect', () => { process.exit(0) })
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => {}) // our parent ends us
+
+function count (ending: Promise<unknown>): void {
+  forwarding++
+  void ending.finally(() => { forwarding-- })
+}
+
+async function holds (): Promise<void> {
+  globalThis.gc?.()
+  globalThis.gc?.()
+  const counts: Record<string, number> = { forwarding }
+  for (const transport of [near, far]) {
+    if (!(transport instanceof NativeTransport)) continue
+    for (const census of await transport.census()) for (const [kind, number] of Object.entries(census.counts)) counts[kind] = (counts[kind] ?? 0) + number
+  }
+  tell({ is: 'holds', counts, failures })
+}
+
+async function stop (): Promise<void> {
+  for (const road of roads) await road[Symbol.asyncDispose]()
+  const left: Record<string, number> = {}
+  for (const transport of [near, far]) {
+    if (!(transport instanceof NativeTransport)) { await transport.close(); continue }
+    for (const census of await transport.stop()) for (const [kind, number] of Object.entries(census.counts)) left[kind] = (left[kind] ?? 0) + number
+  }
+  tell({ is: 'stopped', left })
+  process.disconnect()
+}
+
+function tell (message: FromRelays): void {
+  process.send?.(message)
+}
