@@ -13,8 +13,8 @@ import type { Address } from './memory.ts'
 const library = koffi.load('libc.so.6')
 
 const raw = {
-  read: library.func('int64 read(int fd, uintptr_t buffer, size_t length)') as (fd: number, buffer: Address, length: number) => number,
-  write: library.func('int64 write(int fd, uintptr_t buffer, size_t length)') as (fd: number, buffer: Address, length: number) => number,
+  recv: library.func('int64 recv(int fd, uintptr_t buffer, size_t length, int flags)') as (fd: number, buffer: Address, length: number, flags: number) => number,
+  send: library.func('int64 send(int fd, uintptr_t buffer, size_t length, int flags)') as (fd: number, buffer: Address, length: number, flags: number) => number,
   splice: library.func('int64 splice(int from, uintptr_t offset, int to, uintptr_t offset2, size_t length, uint flags)') as
     (from: number, offset: 0, to: number, offset2: 0, length: number, flags: number) => number,
   shutdown: library.func('int shutdown(int fd, int how)') as (fd: number, how: number) => number,
@@ -30,16 +30,17 @@ export const errnos = constants.errno
 const SPLICE_F_MOVE = 1
 const SPLICE_F_NONBLOCK = 2
 const SHUT_WR = 1
+const MSG_NOSIGNAL = 0x4000
 const SOCK_NONBLOCK_CLOEXEC = 0o2004000
 
-/** read(2) */
+/** Reads from a socket: by recv(2), which spares what read(2) does for files. */
 export function read (fd: number, to: Address, length: number): number {
-  return settle(raw.read(fd, to, length))
+  return settle(raw.recv(fd, to, length, 0))
 }
 
-/** write(2). Node ignores SIGPIPE, so a closed peer is EPIPE. */
+/** Writes to a socket, by send(2); a closed peer is EPIPE. */
 export function write (fd: number, from: Address, length: number): number {
-  return settle(raw.write(fd, from, length))
+  return settle(raw.send(fd, from, length, MSG_NOSIGNAL))
 }
 
 /** splice(2) between a pipe and a socket, without waiting. */

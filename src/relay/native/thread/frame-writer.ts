@@ -33,7 +33,7 @@ export class FrameWriter {
   /** A data frame of the first `length` bytes of the chunk's payload. Only after `flush` said 'empty'. */
   send (chunk: Chunk, length: number): void {
     putHeader(chunk.memory.bytes, FrameType.data, length)
-    if (this.#write(chunk.memory, headerBytes + length)) this.#push()
+    this.#sendNow(chunk.memory, headerBytes + length)
   }
 
   /** A whole control frame, now or as soon as the wire takes it. */
@@ -68,22 +68,31 @@ export class FrameWriter {
   #writeFrame (frame: Uint8Array): void {
     const memory = new Memory(frame.length)
     memory.bytes.set(frame)
-    if (!this.#write(memory, frame.length)) return
-    if (frame === this.#leave) {
-      this.#tls.sayClose()
-      this.#saidClose = true
-    }
-    this.#push()
+    if (frame === this.#leave) this.#writeLast(memory)
+    else this.#sendNow(memory, frame.length)
   }
 
-  #write (memory: Memory, length: number): boolean {
-    if (!this.#isBroken && this.#tls.write(memory.address, length)) return true
-    this.#break('write')
-    return false
+  /** The frame and close_notify in one write. */
+  #writeLast (frame: Memory): void {
+    if (this.#tls.write(frame.address, frame.length)) {
+      this.#tls.sayClose()
+      this.#saidClose = true
+      this.#push()
+    } else {
+      this.#break('write')
+    }
+  }
+
+  #sendNow (memory: Memory, length: number): void {
+    if (!this.#isBroken) this.#heed(this.#tls.send(memory.address, length))
   }
 
   #push (): void {
-    const result = this.#tls.flush()
+    this.#heed(this.#tls.flush())
+  }
+
+  /** What a send or a flush has come to. */
+  #heed (result: number): void {
     if (result === tlsResult.wantsWrite) this.#wire.writable = false
     else if (result === tlsResult.broken) this.#break('write')
   }

@@ -49,11 +49,14 @@ export interface Alarm { cancel (): void }
 interface SetAlarm { readonly atMs: number, work: (() => void) | undefined }
 
 export interface LoopHooks {
-  /** Called after each wait, before the tasks. */
-  beforeTurn (): void
+  /** Called when the bell has rung, before the tasks. */
+  onBell (): void
   /** Called before each wait. */
   afterTurn (): void
 }
+
+/** The bell has a slot and no wire. */
+const bellSlot = 0
 
 export class Loop implements Disposable {
   readonly #epoll = new Epoll()
@@ -64,13 +67,16 @@ export class Loop implements Disposable {
   /** Soonest first. */
   readonly #alarms: SetAlarm[] = []
   readonly #hooks: LoopHooks
+  #rang = false
   #stopped = false
+  /** As of the last look at the clock: after a wait, while there are alarms, and when one is set. */
+  #nowMs = performance.now()
 
   /** `bell` is an eventfd whose ringing ends a wait; it stays the caller's. */
   constructor (bell: number, hooks: LoopHooks) {
     this.#hooks = hooks
-    this.#slots.push({ generation: 0, wire: undefined }) // the bell has no wire
-    this.#epoll.addWake(bell, 0, 0)
+    this.#slots.push({ generation: 0, wire: undefined })
+    this.#epoll.addWake(bell, bellSlot, 0)
   }
 
   /** Adds a connection; its first edges come with the next wait. Throws `SysError`. */
@@ -116,7 +122,8 @@ export class Loop implements Disposable {
 
   /** Runs `work` once after `ms`. */
   after (ms: number, work: () => void): Alarm {
-    const alarm: SetAlarm = { atMs: performance.now() + ms, work }
+    this.#nowMs = performance.now()
+    const alarm: SetAlarm = { atMs: this.#nowMs + ms, work }
     // Nearly all alarms are of one length, so the place is nearly always at the end.
     let at = this.#alarms.length
     while (at > 0 && (this.#alarms[at - 1]?.atMs ?? 0) > alarm.atMs) at--
@@ -129,7 +136,10 @@ export class Loop implements Disposable {
     while (!this.#stopped) {
       this.#epoll.wait(this.#timeout(), this.#onEvent)
       this.#ring()
-      this.#hooks.beforeTurn()
+      if (this.#rang) {
+        this.#rang = false
+        this.#hooks.onBell()
+      }
       const turn = this.#ready
       this.#ready = []
       // A task that has left the loop meanwhile is no longer queued.
@@ -142,8 +152,9 @@ export class Loop implements Disposable {
   [Symbol.dispose] (): void { this.#epoll.close() }
 
   readonly #onEvent = (index: number, generation: number, events: number): void => {
+    if (index === bellSlot) { this.#rang = true; return }
     const slot = this.#slots[index]
-    if (slot?.wire === undefined || slot.generation !== generation) return // closed since, or the bell
+    if (slot?.wire === undefined || slot.generation !== generation) return // closed since
     const { wire } = slot
     if ((events & (bits.in | bits.readHangUp | bits.hangUp | bits.error)) !== 0) {
       wire.readable = true
@@ -173,13 +184,14 @@ export class Loop implements Disposable {
   #timeout (): number {
     if (this.#ready.length > 0) return 0
     const next = this.#alarms[0]
-    return next === undefined ? -1 : Math.max(0, Math.ceil(next.atMs - performance.now()))
+    // The turn that has just ended took less than it matters for.
+    return next === undefined ? -1 : Math.max(0, Math.ceil(next.atMs - this.#nowMs))
   }
 
   #ring (): void {
     if (this.#alarms.length === 0) return
-    const now = performance.now()
-    while ((this.#alarms[0]?.atMs ?? Infinity) <= now) this.#alarms.shift()?.work?.()
+    this.#nowMs = performance.now()
+    while ((this.#alarms[0]?.atMs ?? Infinity) <= this.#nowMs) this.#alarms.shift()?.work?.()
   }
 }
 

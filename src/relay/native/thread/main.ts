@@ -17,7 +17,7 @@ const port = ownPort()
 
 traceLive(trace)
 let reports: Report[] = []
-const loop = new Loop(bell, { beforeTurn: takeOrders, afterTurn: tell })
+const loop = new Loop(bell, { onBell: takeOrders, afterTurn: tell })
 const relay = new Relay(loop, report => { reports.push(report) })
 
 loop.run()
