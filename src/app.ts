@@ -89,7 +89,7 @@ export async function startAgent (config: Config, { version, clock = systemClock
   enforcer.start()
   kubernetes?.start({ enforcer, policies, recorder })
   readiness.met('start')
-  log.info('agent runs', { cluster: config.cluster, trustDomain: config.trustDomain, version, workloads: enforcer.pods.length })
+  log.info('agent runs', { cluster: config.cluster, trustDomain: config.trustDomain, mode: config.mode, version, workloads: enforcer.pods.length })
   const running = started.move()
   return {
     adminAddress: admin.address,

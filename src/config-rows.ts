@@ -7,6 +7,7 @@ import { choiceReader, flagReader, listReader, mapReader, numberReader, parsedRe
 import { parseSocketAddress } from './model/address.ts'
 import { parseCidr } from './model/cidr.ts'
 import { namespaceNameLabel } from './model/labels.ts'
+import { askedModes } from './model/mode.ts'
 import { isTrustDomain } from './model/spiffe-id.ts'
 import { logLevels } from './observe/index.ts'
 import type { Reader, Setting, Settings } from './lib/settings.ts'
@@ -31,6 +32,7 @@ const ports = recordReader(textReader('port name', 'a port name of at most 15 lo
 const httpsUrl = textReader('URL', 'a URL such as https://host:8443', text => text === '' || URL.canParse(text) && new URL(text).protocol === 'https:' && new URL(text).username === '')
 const account = textReader('namespace/name', 'a service account such as liburna/liburna-issuer', text => text.split('/').length === 2 && text.split('/').every(part => dnsName.test(part)))
 const trustDomain = textReader('trust domain', 'a SPIFFE trust domain such as east.example', isTrustDomain)
+const mode = choiceReader(askedModes)
 const digest = textReader('digest', 'an image digest such as sha256:64 hex digits', text => /^sha256:[0-9a-f]{64}$/.test(text))
 
 export const workloadRows = {
@@ -44,6 +46,7 @@ export const workloadRows = {
   'owner.kind': row(anyText, { default: '', meaning: 'kind of the owner, e.g. Deployment' }),
   'owner.name': row(anyText, { default: '', meaning: 'name of the owner' }),
   'images': row(listReader(digest, 'list of digests'), { default: [], meaning: 'digests of the images' }),
+  'mode': row(mode, { default: 'unset', meaning: 'as the setting of the node, for this workload' }),
   'exclude.inboundPorts': row(listReader(port, 'list of ports'), { default: [], meaning: 'ports of the pod that are NOT protected' }),
   'exclude.outboundPorts': row(listReader(port, 'list of ports'), { default: [], meaning: 'destination ports that are NOT captured' }),
   'exclude.cidrs': row(listReader(cidr, 'list of CIDRs'), { default: [], meaning: 'other ends whose connections are NOT captured, both ways' }),
@@ -56,6 +59,7 @@ export const sameRows = {
 
 export const namespaceRows = {
   labels: row(labels, { default: {}, meaning: `labels of the namespace; ${namespaceNameLabel} is always there` }),
+  mode: row(mode, { default: 'unset', meaning: 'as the setting of the node, for the workloads of this namespace' }),
 } as const satisfies Settings
 
 export const rows = {
@@ -71,13 +75,13 @@ export const rows = {
   'trust': row(listReader(path, 'list of paths'), { default: [], meaning: 'PEM files with roots of other trust domains' }),
   'policies': row(optionalPath, { default: '', meaning: 'folder of Kubernetes policy YAML; followed while the agent runs; needed with facts: files' }),
   'sameness': row(listReader(mapReader('cluster', sameRows), 'list of clusters'), { default: [], meaning: 'other clusters whose pods standard policies may select as if they were of this one; by default only an AccessPolicy that names them can' }),
-  'mode': row(choiceReader(['encrypt'], ' (authenticate is not there yet)'), { default: 'encrypt', meaning: 'how bytes travel between agents: mutual TLS 1.3 for the life of the connection' }),
+  'mode': row(mode, { default: 'unset', meaning: 'how bytes travel between agents: encrypt is mutual TLS 1.3 for the life of the connection; authenticate proves both ends by it, then leaves TLS, and whoever is on the path can read and change the bytes. It is encrypt unless node, namespace or workload says authenticate and none of them encrypt, at both ends, and no policy asks for encrypt' }),
   'discovery': row(choiceReader(['option', 'declared']), { default: 'option', meaning: 'how an agent at the other end is found: by a TCP option (needs BPF), or by the lists below' }),
   'declared.protected': row(listReader(cidr, 'list of CIDRs'), { default: [], meaning: 'with discovery: declared, destinations that have an agent' }),
   'declared.external': row(listReader(cidr, 'list of CIDRs'), { default: [], meaning: 'with discovery: declared, destinations that have none' }),
   'admin.listen': row(parsedReader('ip:port', 'an address such as 127.0.0.1:9901', parseSocketAddress), { default: '127.0.0.1:9901', meaning: 'where /metrics, /healthz and /readyz are; without authentication, so keep it local' }),
   'metrics.listen': row(parsedReader('ip:port or off', 'an address such as 10.0.0.1:9903, or off', parseMetricsAddress), { default: 'off', meaning: 'where /metrics alone is, for a scraper of another machine; without authentication' }),
-  'namespaces': row(recordReader(namespace, mapReader('namespace', namespaceRows), 'map of name to namespace'), { default: {}, meaning: 'labels of namespaces; followed while the agent runs' }),
+  'namespaces': row(recordReader(namespace, mapReader('namespace', namespaceRows), 'map of name to namespace'), { default: {}, meaning: 'what is known of namespaces; followed while the agent runs' }),
   'workloads': row(listReader(mapReader('workload', workloadRows), 'list of workloads'), { default: [], meaning: 'the workloads of this node; followed while the agent runs' }),
   ...settingsUnder('kubernetes', kubernetesSettings),
   'certificates.ttl': row(duration(1000, 30 * 86_400_000), { default: '1h', meaning: 'life of a workload certificate' }),

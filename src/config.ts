@@ -13,6 +13,7 @@ import type { DirectorySettings, KubernetesSettings, WorkloadSettings, YamlDocum
 import type { Refuse, SettingLine, Values } from './lib/settings.ts'
 import type { SocketAddress } from './model/address.ts'
 import type { Cidr } from './model/cidr.ts'
+import type { AskedMode } from './model/mode.ts'
 import type { Log, LogLevel } from './observe/index.ts'
 
 /** The file cannot be used. The message is one line for people: place, key, value, what is expected. */
@@ -63,7 +64,7 @@ export interface Config {
   /** The API server that facts come from, if they do. */
   readonly kubernetes: KubernetesSettings | undefined
   readonly sameness: readonly { readonly trustDomain: string, readonly cluster: string }[]
-  readonly mode: 'encrypt'
+  readonly mode: AskedMode
   readonly discovery: { readonly kind: 'option' } | { readonly kind: 'declared', readonly protected: readonly Cidr[], readonly external: readonly Cidr[] }
   readonly admin: { readonly listen: SocketAddress }
   /** Where /metrics alone is; `off` for nowhere. */
@@ -193,7 +194,7 @@ function toConfig (values: Values<typeof rows>, file: string): Omit<Config, 'giv
     admin: { listen: values['admin.listen'] },
     metrics: { listen: values['metrics.listen'] },
     directory: {
-      namespaces: Object.fromEntries(Object.entries(values.namespaces).map(([name, { labels }]) => [name, labels])),
+      namespaces: values.namespaces,
       workloads: values.workloads.map(workload => toWorkload(workload, at)),
     },
     certificates: { ttlMs: values['certificates.ttl'], backdateMs: values['certificates.backdate'], endConnections: values['certificates.endConnections'] },
@@ -219,11 +220,11 @@ function issuerOf (values: Values<typeof rows>, at: (path: string) => string): I
 }
 
 function toWorkload (values: Values<typeof workloadRows>, at: (path: string) => string): WorkloadSettings {
-  const { netns, namespace, name, serviceAccount, uid, labels, ports, images } = values
+  const { netns, namespace, name, serviceAccount, uid, labels, ports, images, mode } = values
   const owner = values['owner.name'] === '' ? undefined : { kind: values['owner.kind'], name: values['owner.name'] }
   return {
     netns: netns.includes('/') ? at(netns) : netns,
-    namespace, name, serviceAccount, uid, labels, owner, images,
+    namespace, name, serviceAccount, uid, labels, owner, images, mode,
     ports: Object.entries(ports).map(([name, port]) => ({ name, port, protocol: 'TCP' })),
     exclude: { inboundPorts: values['exclude.inboundPorts'], outboundPorts: values['exclude.outboundPorts'], cidrs: values['exclude.cidrs'] },
   }

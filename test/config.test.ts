@@ -23,13 +23,13 @@ t.test('the promised file works as written', async t => {
   const config = parseConfig(promised, '/etc/liburna/node.yaml')
   t.match(config, {
     node: 'alpha', cluster: 'east', trustDomain: 'east.example', authority: '/etc/liburna/authority', trust: ['/etc/liburna/west/root.pem'],
-    policies: '/etc/liburna/policies', mode: 'encrypt', discovery: { kind: 'option' }, admin: { listen: { ip: { text: '127.0.0.1' }, port: 9901 } },
+    policies: '/etc/liburna/policies', mode: 'unset', discovery: { kind: 'option' }, admin: { listen: { ip: { text: '127.0.0.1' }, port: 9901 } },
     certificates: { ttlMs: 3_600_000, backdateMs: 300_000 }, handshake: { timeoutMs: 10_000, groups: 'X25519MLKEM768:X25519' }, records: { path: 'stdout' },
   })
   t.same(config.directory, {
-    namespaces: { shop: { team: 'shop' } },
+    namespaces: { shop: { labels: { team: 'shop' }, mode: 'unset' } },
     workloads: [{
-      netns: 'pod-a', namespace: 'shop', name: 'web-0', serviceAccount: 'web', uid: '', labels: { app: 'web' }, owner: undefined, images: [],
+      netns: 'pod-a', namespace: 'shop', name: 'web-0', serviceAccount: 'web', uid: '', labels: { app: 'web' }, owner: undefined, images: [], mode: 'unset',
       ports: [{ name: 'http', port: 8080, protocol: 'TCP' }], exclude: { inboundPorts: [], outboundPorts: [], cidrs: [] },
     }],
   })
@@ -52,12 +52,13 @@ workloads:
     uid: 1234-abcd
     owner: {kind: Deployment, name: web}
     images: ["sha256:${'a'.repeat(64)}"]
+    mode: authenticate
     exclude: {inboundPorts: [22], outboundPorts: [53], cidrs: [169.254.0.0/16]}
 `, '/etc/n.yaml')
   t.match(config.discovery, { kind: 'declared', protected: [{ text: '10.0.0.0/8' }], external: [{ prefix: 8 }] })
   t.equal(config.records.path, '/etc/flows.jsonl')
   t.match(config.directory.workloads, [{
-    netns: '/etc/ns/one', namespace: 'default', serviceAccount: 'default', uid: '1234-abcd', owner: { kind: 'Deployment', name: 'web' },
+    netns: '/etc/ns/one', namespace: 'default', serviceAccount: 'default', uid: '1234-abcd', owner: { kind: 'Deployment', name: 'web' }, mode: 'authenticate',
     exclude: { inboundPorts: [22], outboundPorts: [53], cidrs: [{ text: '169.254.0.0/16' }] },
   }])
 })
@@ -78,7 +79,7 @@ for (const [what, text, message] of [
   ['a number as duration', `${head}handshake: {timeout: 10}\n`, '/n.yaml:6: handshake.timeout is 10; expected a duration such as 250ms, 10s or 1h, from 100 ms to 300000 ms'],
   ['a duration out of range', `${head}handshake: {timeout: 1h}\n`, /handshake\.timeout is "1h"; expected a duration .* to 300000 ms/],
   ['a flag as text', `${head}certificates: {endConnections: "yes"}\n`, /endConnections is "yes"; expected true or false/],
-  ['the mode to come', `${head}mode: authenticate\n`, '/n.yaml:6: mode is "authenticate"; expected encrypt (authenticate is not there yet)'],
+  ['a mode that is none', `${head}mode: off\n`, '/n.yaml:6: mode is "off"; expected encrypt or authenticate or unset'],
   ['a bad address', `${head}admin: {listen: "9901"}\n`, '/n.yaml:6: admin.listen is "9901"; expected an address such as 127.0.0.1:9901'],
   ['lists without their discovery', `${head}declared: {external: [10.0.0.0/8]}\n`, /n\.yaml:6: declared is .*; expected nothing here unless discovery is declared/],
   ['a bad CIDR in a list', `${head}discovery: declared\ndeclared:\n  external:\n    - 10.0.0.0/8\n    - 10.0.0.0/33\n`, '/n.yaml:10: declared.external[1] is "10.0.0.0/33"; expected a CIDR such as 10.0.0.0/8'],

@@ -5,6 +5,7 @@
  */
 
 import type { Cidr } from '../model/cidr.ts'
+import type { SecureMode } from '../model/mode.ts'
 import type { Identity } from '../model/workload.ts'
 import type { Unsubscribe } from '../lib/emitter.ts'
 
@@ -25,6 +26,8 @@ export interface LocalWorkload {
   /** A name under /run/netns or a path. */
   readonly netns: string
   readonly exclude: Exclusions
+  /** The least that it is content with, from all that was said of it. */
+  readonly mode: SecureMode
   readonly identity: Identity
 }
 
@@ -47,8 +50,8 @@ export interface SourceFailure {
 export type ClusterChange =
   | { readonly kind: 'workload-added', readonly workload: LocalWorkload }
   | { readonly kind: 'workload-removed', readonly workload: LocalWorkload }
-  /** The same workload in the same namespace of the kernel, with other facts. At least one of the two is true. */
-  | { readonly kind: 'workload-changed', readonly workload: LocalWorkload, readonly before: LocalWorkload, readonly identity: boolean, readonly exclusions: boolean }
+  /** The same workload in the same namespace of the kernel, with other facts. At least one of the three is true. */
+  | { readonly kind: 'workload-changed', readonly workload: LocalWorkload, readonly before: LocalWorkload, readonly identity: boolean, readonly exclusions: boolean, readonly mode: boolean }
   /** The whole set of policy objects is another one now. */
   | { readonly kind: 'manifests-replaced', readonly manifests: readonly Manifest[] }
   /** The list of what cannot be used has changed. */

@@ -3,7 +3,9 @@
 import { createHash } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import { namespaceNameLabel } from '../model/labels.ts'
+import { modeOf } from '../model/mode.ts'
 import type { Labels } from '../model/labels.ts'
+import type { AskedMode } from '../model/mode.ts'
 import type { NamedPort, Owner } from '../model/workload.ts'
 import type { ClusterChange, Exclusions, LocalWorkload } from './source.ts'
 
@@ -19,42 +21,54 @@ export interface WorkloadSettings {
   readonly ports: readonly NamedPort[]
   readonly owner: Owner | undefined
   readonly images: readonly string[]
+  readonly mode: AskedMode
   readonly exclude: Exclusions
+}
+
+/** One entry of `namespaces` in node.yaml, checked. */
+export interface NamespaceSettings {
+  readonly labels: Labels
+  readonly mode: AskedMode
 }
 
 /** The part of node.yaml that a running agent follows. */
 export interface DirectorySettings {
-  /** Labels by namespace; one that is not listed has only its name label. */
-  readonly namespaces: Readonly<Record<string, Labels>>
+  /** One that is not listed has only its name label. */
+  readonly namespaces: Readonly<Record<string, NamespaceSettings>>
   readonly workloads: readonly WorkloadSettings[]
 }
 
-/** The names of where a workload lives, which do not change while the agent runs. */
+/** Where a workload lives, which does not change while the agent runs. */
 export interface Place {
   readonly node: string
   readonly cluster: string
   readonly trustDomain: string
+  /** What the node says of all its workloads. */
+  readonly mode: AskedMode
 }
 
 /** The workloads of the settings, sorted by key. Keys are unique because the settings were checked. */
 export function toLocalWorkloads (settings: DirectorySettings, place: Place): LocalWorkload[] {
   return settings.workloads
-    .map(workload => toLocalWorkload(workload, settings.namespaces[workload.namespace] ?? {}, place))
+    .map(workload => toLocalWorkload(workload, settings.namespaces[workload.namespace] ?? unlisted, place))
     .sort((a, b) => a.key < b.key ? -1 : 1)
 }
 
-function toLocalWorkload (settings: WorkloadSettings, namespaceLabels: Labels, place: Place): LocalWorkload {
+const unlisted: NamespaceSettings = { labels: {}, mode: 'unset' }
+
+function toLocalWorkload (settings: WorkloadSettings, of: NamespaceSettings, place: Place): LocalWorkload {
   const { namespace, name, serviceAccount, labels, ports, owner, images } = settings
   const uid = settings.uid === '' ? derivedUid(place, namespace, name) : settings.uid
   return {
     key: `${namespace}/${name}`,
     netns: settings.netns,
     exclude: settings.exclude,
+    mode: modeOf([place.mode, of.mode, settings.mode]),
     identity: {
       spiffeId: { trustDomain: place.trustDomain, namespace, serviceAccount },
       attributes: {
         cluster: place.cluster, namespace, name, uid, owner, labels, ports, images,
-        namespaceLabels: { ...namespaceLabels, [namespaceNameLabel]: namespace },
+        namespaceLabels: { ...of.labels, [namespaceNameLabel]: namespace },
       },
     },
   }
@@ -90,5 +104,6 @@ function changeOf (before: LocalWorkload | undefined, workload: LocalWorkload): 
   if (before === undefined || !isSamePlace(workload, before)) return []
   const identity = !isDeepStrictEqual(before.identity, workload.identity)
   const exclusions = !isDeepStrictEqual(before.exclude, workload.exclude)
-  return identity || exclusions ? [{ kind: 'workload-changed', workload, before, identity, exclusions }] : []
+  const mode = before.mode !== workload.mode
+  return identity || exclusions || mode ? [{ kind: 'workload-changed', workload, before, identity, exclusions, mode }] : []
 }

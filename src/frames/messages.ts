@@ -26,7 +26,7 @@ import { ipv4Of, parseIp } from '../model/address.ts'
 import { HandshakeError } from './error.ts'
 import { FrameType, encodeFrame } from './frames.ts'
 import type { IpAddress, SocketAddress } from '../model/address.ts'
-import type { SecureMode } from '../model/flow.ts'
+import type { SecureMode } from '../model/mode.ts'
 
 export const protocolVersion = 2
 export const flowIdBytes = 16

@@ -1,22 +1,10 @@
 /** One captured connection, as it is recorded. */
 
+import type { Mode } from './mode.ts'
 import type { Outcome } from './outcome.ts'
 
 /** Seen from the local pod: `inbound` arrives at it, `outbound` leaves it. */
 export type Direction = 'inbound' | 'outbound'
-
-/**
- * How bytes travel between two agents. `encrypt`: under mutual TLS for the life of the connection. `authenticate`:
- * mutual TLS proves both ends, then both leave it.
- */
-export type SecureMode = 'encrypt' | 'authenticate'
-/** `plain` when there is no agent at the other end. */
-export type Mode = SecureMode | 'off' | 'plain'
-
-/** Encrypt unless both are content with less. */
-export function stricterOf (one: SecureMode, other: SecureMode): SecureMode {
-  return one === 'encrypt' ? one : other
-}
 
 /** One end of a flow, as far as it is known. Empty strings where it is not. */
 export interface FlowEnd {

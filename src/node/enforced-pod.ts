@@ -82,7 +82,8 @@ export class EnforcedPod implements LocalPod {
     this.places = new Places(options.connections)
     this.handshakes = new Places(options.handshakes)
     this.#svids = new SvidRotation(workload.identity, parts.identity, options.rotation)
-    this.handshake = { svids: this.#svids, trust: parts.identity.trust, clock: parts.node.clock, groups: options.groups, mode: 'encrypt' }
+    const now = (): LocalWorkload => this.#workload
+    this.handshake = { svids: this.#svids, trust: parts.identity.trust, clock: parts.node.clock, groups: options.groups, get mode () { return now().mode } }
   }
 
   get captured (): boolean { return this.#capture !== undefined }
@@ -111,9 +112,10 @@ export class EnforcedPod implements LocalPod {
   }
 
   /** The workload has other facts now. The caller judges its live connections again. */
-  change ({ workload, identity, exclusions }: WorkloadChange): void {
+  change ({ workload, identity, exclusions, mode }: WorkloadChange): void {
     this.#workload = workload
     if (identity) this.#svids.refresh(workload.identity)
+    if (mode) this.#log.warn('the mode has changed', { mode: workload.mode })
     if (exclusions) this.#arming = this.#arming.then(() => this.#exclude(workload.exclude))
   }
 
@@ -179,7 +181,7 @@ export class EnforcedPod implements LocalPod {
   /** Arms once; a failure is told and tried again later. Never rejects. */
   async #arm (): Promise<void> {
     const { capture, readiness } = this.#parts
-    const { netns, key, exclude } = this.#workload
+    const { netns, key, exclude, mode } = this.#workload
     try {
       const inode = inodeOf(netns)
       this.#capture = await capture.arm({ netns, name: key, exclude: rangesOf(exclude) })
@@ -189,7 +191,7 @@ export class EnforcedPod implements LocalPod {
       await this.#listen(this.#capture)
       this.#attempt = 0
       readiness.met(this.#named('capture'))
-      this.#log.info('workload is captured', { netns, excluded: describe(exclude) })
+      this.#log.info('workload is captured', { netns, mode, excluded: describe(exclude) })
       this.#next(lookMs, () => { this.#look() })
     } catch (error) {
       this.#retry(error)

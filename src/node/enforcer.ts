@@ -45,8 +45,8 @@ export class Enforcer {
 
   /** Sorted by key, for people. */
   dump (): object[] {
-    const rows = this.pods.map(({ workload: { key, netns, identity }, captured, notAfterMs, places }) => ({
-      workload: key, netns, spiffeId: formatSpiffeId(identity.spiffeId), labels: identity.attributes.labels, captured,
+    const rows = this.pods.map(({ workload: { key, netns, identity, mode }, captured, notAfterMs, places }) => ({
+      workload: key, netns, spiffeId: formatSpiffeId(identity.spiffeId), labels: identity.attributes.labels, mode, captured,
       certificateEnds: notAfterMs === undefined ? '' : new Date(notAfterMs).toISOString(), connections: places.taken,
     }))
     return rows.sort((a, b) => a.workload < b.workload ? -1 : 1)

@@ -7,6 +7,7 @@ import { PodGate } from './pod-gate.ts'
 import { NodeStatus, opinionOf } from './status.ts'
 import type { KubernetesSettings } from '../cluster/index.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { AskedMode } from '../model/mode.ts'
 import type { FlowRecorder, Log, Metrics, Occurrences, Readiness } from '../observe/index.ts'
 import type { Enforcer } from './enforcer.ts'
 import type { OwnNode } from './peering.ts'
@@ -16,6 +17,7 @@ export interface KubernetesNodeOptions {
   readonly node: string
   readonly cluster: string
   readonly trustDomain: string
+  readonly mode: AskedMode
   readonly settings: KubernetesSettings
 }
 

@@ -7,6 +7,7 @@
  */
 
 import type { Cidr } from '../model/cidr.ts'
+import type { SecureMode } from '../model/mode.ts'
 import type { Protocol } from '../model/workload.ts'
 import type { Selector } from './selector.ts'
 
@@ -58,8 +59,8 @@ export interface PolicyEntry {
   readonly active: ActiveTime | undefined
 }
 
-/** `encrypt`: mutual TLS for the life of the connection. `authenticate`: at least a mutual TLS handshake. */
-export type RequiredMode = 'encrypt' | 'authenticate'
+/** What is required is met by it, or by more. */
+export type RequiredMode = SecureMode
 
 export type OnChange =
   | { readonly kind: 'close' }

@@ -1,7 +1,7 @@
 /** What is asked of policy: may this connection flow, in one of its two directions? */
 
 import type { IpAddress } from '../model/address.ts'
-import type { Mode } from '../model/flow.ts'
+import type { Mode } from '../model/mode.ts'
 import type { Labels } from '../model/labels.ts'
 import type { Peer } from '../model/peer.ts'
 import type { Identity, NamedPort, Protocol } from '../model/workload.ts'

@@ -7,7 +7,7 @@
 
 import { stageOf } from './match.ts'
 import { Trace } from './trace.ts'
-import type { Mode } from '../model/flow.ts'
+import type { Mode } from '../model/mode.ts'
 import type { Action } from '../model/verdict.ts'
 import type { Asked, Stage } from './match.ts'
 import type { Policy, PolicyEntry, RequiredMode, Tier } from './normal-form.ts'

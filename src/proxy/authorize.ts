@@ -5,11 +5,14 @@
  * look-alike object fail to compile. `forward` takes nothing less.
  */
 
+import { stricterOf } from '../model/mode.ts'
 import { formatRuleName } from '../model/verdict.ts'
 import { peerOf, questionOf } from './registry.ts'
 import type { VerdictMessage } from '../handshake/index.ts'
+import type { SecureMode } from '../model/mode.ts'
 import type { Decision } from '../model/verdict.ts'
-import type { NodeParts } from './pod.ts'
+import type { PolicyDecision } from '../policy/index.ts'
+import type { NodeParts, Secured } from './pod.ts'
 import type { Entry } from './registry.ts'
 
 class Permit {
@@ -36,11 +39,17 @@ export function authorize (entry: Entry, node: Pick<NodeParts, 'policies' | 'clo
   entry.flow.remote(peerOf(entry.secured, entry.flow))
   entry.flow.decided(decision)
   entry.permitted = decision.action === 'allow' ? decision : undefined
-  const message = messageOf(decision)
+  const message = messageOf(decision, leastFor(entry.secured, decision))
   return message.accepted ? { kind: 'permitted', permit: new Permit(entry), message } : { kind: 'denied', message }
 }
 
-function messageOf ({ action, decidedBy, reason }: Decision): VerdictMessage {
+/** What the pod is content with, unless a rule requires more. */
+function leastFor (secured: Secured, { requiredMode }: PolicyDecision): SecureMode {
+  const asks = secured.kind === 'verified' ? secured.session.asks : 'encrypt'
+  return requiredMode === undefined ? asks : stricterOf(asks, requiredMode)
+}
+
+function messageOf ({ action, decidedBy, reason }: Decision, mode: SecureMode): VerdictMessage {
   const said = { decidedBy: formatRuleName(decidedBy), reason }
-  return action === 'allow' ? { accepted: true, mode: 'encrypt', ...said } : { accepted: false, ...said }
+  return action === 'allow' ? { accepted: true, mode, ...said } : { accepted: false, ...said }
 }

@@ -13,6 +13,7 @@ import { Expiries } from './expiries.ts'
 import type { Session } from '../handshake/index.ts'
 import type { Clock, Timer } from '../lib/clock.ts'
 import type { SocketAddress } from '../model/address.ts'
+import type { Mode } from '../model/mode.ts'
 import type { Peer } from '../model/peer.ts'
 import type { Flow } from '../observe/index.ts'
 import type { PolicyDecision, PolicySet, Question } from '../policy/index.ts'
@@ -104,12 +105,13 @@ export class Registry {
   dump (): object[] {
     const rows = [...this.#live].map(({ flow, secured, destination }) => ({
       flow: flow.id, direction: flow.direction, client: formatSocketAddress(flow.addresses.client),
-      destination: formatSocketAddress(destination), peer: secured.kind === 'verified' ? 'verified' : secured.peer.reason,
+      destination: formatSocketAddress(destination), peer: secured.kind === 'verified' ? 'verified' : secured.peer.reason, mode: modeOf(secured),
     }))
     return rows.sort((a, b) => a.flow < b.flow ? -1 : 1)
   }
 
   #rejudge (live: Live): void {
+    if (isBelow(live)) { live.controller.abort(new Revocation('policy-changed', 'the workload asks for encrypt now')); return }
     const decision = this.#policies().decide(questionOf(live, this.#clock.now()))
     if (decision.action === 'allow') {
       live.drain?.cancel()
@@ -132,6 +134,7 @@ export class Registry {
     let callOff = this.#expire(live, session)
     ends.push(
       () => { callOff() },
+      session.agreed.on(mode => { live.flow.modeIs(mode) }),
       session.renewed.on(() => {
         callOff()
         callOff = this.#expire(live, session)
@@ -159,8 +162,21 @@ export function questionOf ({ flow, pod, secured, destination }: Entry, nowMs: n
     port: destination.port,
     destinationPorts: server?.attributes.ports ?? [],
     nowMs,
-    mode: secured.kind === 'verified' ? 'encrypt' : 'plain',
+    mode: modeOf(secured),
   }
+}
+
+/**
+ * How the connection is carried. As long as the other end has not spoken, what ours would be content with: policy is
+ * asked about the least that it may come to.
+ */
+function modeOf (secured: Secured): Mode {
+  return secured.kind === 'verified' ? secured.session.mode : 'plain'
+}
+
+/** Whether the pod has come to ask for more than the connection has. */
+function isBelow ({ pod, secured }: Entry): boolean {
+  return modeOf(secured) === 'authenticate' && pod.handshake.mode === 'encrypt'
 }
 
 /** The peer as policy and records see it. */

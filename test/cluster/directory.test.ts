@@ -45,11 +45,12 @@ t.test('the directory of files is a cluster source', async t => {
     const { folder, setNode, start } = world(t)
     let workloads: readonly WantedWorkload[] = []
     let labels: Readonly<Record<string, string>> = {}
+    let mode = 'unset'
     const write = (): void => {
       setNode({
-        namespaces: { shop: { labels } },
-        workloads: workloads.map(({ name, netns = name, serviceAccount = 'default', labels = {}, excludedPorts = [] }) => {
-          return { netns, namespace: 'shop', name, serviceAccount, labels, exclude: { inboundPorts: excludedPorts } }
+        namespaces: { shop: { labels, mode } },
+        workloads: workloads.map(({ name, netns = name, serviceAccount = 'default', labels = {}, excludedPorts = [], mode = 'unset' }) => {
+          return { netns, namespace: 'shop', name, serviceAccount, labels, mode, exclude: { inboundPorts: excludedPorts } }
         }),
       })
     }
@@ -60,6 +61,7 @@ t.test('the directory of files is a cluster source', async t => {
     return {
       setWorkloads (wanted) { workloads = wanted; write() },
       setNamespaceLabels (wanted) { labels = wanted; write() },
+      setNamespaceMode (wanted) { mode = wanted; write() },
       setPolicies,
       breakPolicies () { folder.replace('policies/all.yaml', 'kind: [') },
       repairPolicies () { setPolicies(['a', 'b']) },

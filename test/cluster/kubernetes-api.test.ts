@@ -103,7 +103,7 @@ t.test('an API server that is away for hours costs little, takes nothing away, a
   const world = await KubernetesWorld.start(t)
   world.policy('a')
   const clock = new FakeClock()
-  const source = await KubernetesSource.open({ node: 'n1', cluster: 'east', trustDomain: 'east.example', podAnnotations: true }, { api: world.api(), clock, log: world.log })
+  const source = await KubernetesSource.open({ node: 'n1', cluster: 'east', trustDomain: 'east.example', mode: 'unset', podAnnotations: true }, { api: world.api(), clock, log: world.log })
   t.teardown(() => { source.stop() })
   await eventually(() => world.server.watches >= 4)
   const kinds = [paths.pods, paths.namespaces, paths.networkPolicies, paths.definitions]

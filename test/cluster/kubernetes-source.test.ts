@@ -2,6 +2,7 @@ import t from 'tap'
 import { testClusterSource } from '../conformance/cluster-source.ts'
 import { eventually } from '../fixtures/eventually.ts'
 import { KubernetesWorld, paths } from '../fixtures/kubernetes-world.ts'
+import type { AskedMode } from '../../src/model/mode.ts'
 import type { ClusterChange, KubernetesSource, Sandbox } from '../../src/cluster/index.ts'
 import type { SourceWorld, WantedWorkload } from '../conformance/cluster-source.ts'
 
@@ -33,11 +34,12 @@ t.test('the API server is a cluster source', async t => {
         }
         for (const source of sources) source.setSandboxes(sandboxes)
         for (const each of wanted) {
-          const { name, labels = {}, serviceAccount = 'default', excludedPorts = [] } = each
-          world.pod({ name, labels, serviceAccount, uid: uidOf(each), annotations: { 'liburna.io/exclude-inbound-ports': excludedPorts.join(',') } })
+          const { name, labels = {}, serviceAccount = 'default', excludedPorts = [], mode } = each
+          world.pod({ name, labels, serviceAccount, uid: uidOf(each), annotations: { 'liburna.io/exclude-inbound-ports': excludedPorts.join(','), ...mode !== undefined && { 'liburna.io/mode': mode } } })
         }
       },
       setNamespaceLabels (labels) { world.namespace('shop', { ...labels, 'liburna.io/enforce': 'true' }) },
+      setNamespaceMode (mode) { world.namespace('shop', { 'liburna.io/mode': mode, 'liburna.io/enforce': 'true' }) },
       setPolicies (names) {
         for (const key of world.server.keys(paths.networkPolicies)) if (!names.some(name => key === `shop/${name}`)) world.server.remove(paths.networkPolicies, key.slice(5), 'shop')
         for (const name of names) world.policy(name)
@@ -81,6 +83,32 @@ t.test('annotations of pods are not heeded when the setting says so', async t =>
   source.setSandboxes([sandbox('web'), sandbox('out')])
   t.same(keys(source), ['shop/out', 'shop/web'])
   t.same(source.workloads()[1]?.exclude.inboundPorts, [])
+})
+
+t.test('with annotations not heeded a pod may still ask for more protection, not for less', async t => {
+  const world = await KubernetesWorld.start(t)
+  world.pod({ name: 'less', annotations: { 'liburna.io/mode': 'authenticate' } })
+  const modes = async (mode: AskedMode): Promise<unknown> => {
+    const source = await world.source({ podAnnotations: false, mode })
+    source.setSandboxes([sandbox('less'), sandbox('more')])
+    return source.workloads().map(({ key, mode }) => [key, mode])
+  }
+  t.same(await modes('unset'), [['shop/less', 'encrypt']])
+  world.pod({ name: 'more', annotations: { 'liburna.io/mode': 'encrypt' } })
+  t.same(await modes('authenticate'), [['shop/less', 'authenticate'], ['shop/more', 'encrypt']])
+})
+
+t.test('a mode that cannot be read asks for encrypt, and is told', async t => {
+  const world = await KubernetesWorld.start(t)
+  world.pod({ name: 'web', annotations: { 'liburna.io/mode': 'Encrypted' } })
+  const source = await world.source({ mode: 'authenticate' })
+  source.setSandboxes([sandbox('web')])
+  t.equal(source.workloads()[0]?.mode, 'encrypt')
+  t.match(source.failures(), [{ message: /annotation liburna.io\/mode is "Encrypted"; expected "encrypt" or "authenticate"/ }])
+  world.pod({ name: 'web' })
+  world.namespace('shop', { 'liburna.io/enforce': 'true', 'liburna.io/mode': 'no' })
+  await eventually(() => source.failures().some(({ message }) => message.includes('label of the namespace liburna.io/mode')))
+  t.equal(source.workloads()[0]?.mode, 'encrypt')
 })
 
 t.test('an annotation that cannot be read opens no hole and is told', async t => {

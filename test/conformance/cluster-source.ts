@@ -6,6 +6,7 @@
 
 import type { Test } from 'tap'
 import { eventually } from '../fixtures/eventually.ts'
+import type { SecureMode } from '../../src/model/mode.ts'
 import type { ClusterChange, ClusterSource } from '../../src/cluster/index.ts'
 
 /** A workload as the tests ask for it. */
@@ -15,12 +16,15 @@ export interface WantedWorkload {
   readonly serviceAccount?: string
   readonly labels?: Readonly<Record<string, string>>
   readonly excludedPorts?: readonly number[]
+  readonly mode?: SecureMode
 }
 
 /** The side that makes facts: files, a small API server, or a real one. All workloads are of namespace `shop`. */
 export interface SourceWorld {
   setWorkloads (workloads: readonly WantedWorkload[]): void | Promise<void>
   setNamespaceLabels (labels: Readonly<Record<string, string>>): void | Promise<void>
+  /** What the namespace asks for; its labels are none. */
+  setNamespaceMode (mode: SecureMode): void | Promise<void>
   /** NetworkPolicy objects of these names, and no others. */
   setPolicies (names: readonly string[]): void | Promise<void>
   /** Makes a part of the facts unusable, and good again as it was. */
@@ -85,6 +89,27 @@ export function testClusterSource (t: Test, make: MakeWorld): void {
     await world.setNamespaceLabels({ team: 'shop' })
     await told(changes, ['workload-changed shop/web-0 identity', 'workload-changed shop/web-1 identity'])
     t.match(source.workloads()[0]?.identity.attributes.namespaceLabels, { 'team': 'shop', 'kubernetes.io/metadata.name': 'shop' })
+  })
+
+  t.test('authenticate is what somebody asks for and nobody asks more than', async t => {
+    const world = await make(t)
+    await world.setWorkloads([{ name: 'web-0', mode: 'authenticate' }, { name: 'web-1' }])
+    const source = await begin(t, world)
+    const modes = (): SecureMode[] => source.workloads().map(({ mode }) => mode)
+    t.same(modes(), ['authenticate', 'encrypt'])
+    const changes = record(source)
+    await world.setWorkloads([{ name: 'web-0' }, { name: 'web-1' }])
+    await told(changes, ['workload-changed shop/web-0 mode'])
+    t.same(modes(), ['encrypt', 'encrypt'])
+    await world.setNamespaceMode('authenticate')
+    await eventually(() => modes().every(mode => mode === 'authenticate'))
+    await world.setWorkloads([{ name: 'web-0', mode: 'encrypt' }, { name: 'web-1' }])
+    await eventually(() => modes()[0] === 'encrypt')
+    t.same(modes(), ['encrypt', 'authenticate'], 'the workload asks for more')
+    await world.setNamespaceMode('encrypt')
+    await world.setWorkloads([{ name: 'web-0', mode: 'authenticate' }, { name: 'web-1' }])
+    await eventually(() => modes()[1] === 'encrypt')
+    t.same(modes(), ['encrypt', 'encrypt'], 'the namespace does')
   })
 
   t.test('policies come and go', async t => {
@@ -171,7 +196,7 @@ function describe (change: ClusterChange): string {
   switch (change.kind) {
     case 'workload-added':
     case 'workload-removed': return `${change.kind} ${change.workload.key}`
-    case 'workload-changed': return `${change.kind} ${change.workload.key} ${['identity', 'exclusions'].filter(part => change[part === 'identity' ? 'identity' : 'exclusions']).join(' ')}`
+    case 'workload-changed': return `${change.kind} ${change.workload.key} ${(['identity', 'exclusions', 'mode'] as const).filter(part => change[part]).join(' ')}`
     case 'manifests-replaced': return `${change.kind} ${change.manifests.map(({ object }) => nameOf(object)).sort().join(' ')}`
     case 'failures-changed': return `${change.kind} ${change.failures.length}`
   }

@@ -32,7 +32,7 @@ export function listWorkloads (node: NodePods, namespaces: ReadonlyMap<string, L
     if (selection.problems.length > 0) problems.set(key, selection.problems)
     const netns = node.sandboxOf(pod)?.netns ?? ''
     if (netns === '' || workloads.has(key)) waiting.push(key)
-    else workloads.set(key, same(known.get(key), { key, netns, exclude: selection.exclude, identity: identityOfPod(pod, namespaceLabels, options) }))
+    else workloads.set(key, same(known.get(key), { key, netns, exclude: selection.exclude, mode: selection.mode, identity: identityOfPod(pod, namespaceLabels, options) }))
   }
   return { workloads: [...workloads.values()].sort((a, b) => a.key < b.key ? -1 : 1), waiting: waiting.sort(), problems }
 }

@@ -7,7 +7,7 @@
  */
 
 import type { Census } from '../../sys/index.ts'
-import type { SecureMode } from '../../model/flow.ts'
+import type { SecureMode } from '../../model/mode.ts'
 import type { Side } from '../ending.ts'
 
 export type ConnectionId = number
