@@ -13,7 +13,7 @@ import { OpenSslError, takeError } from './error.ts'
 import { openssl } from './library.ts'
 import type { Address } from '../memory.ts'
 import type { TlsContext } from './context.ts'
-import type { Bio, Ssl, X509 } from './library.ts'
+import type { Bio, Key, Ssl, X509 } from './library.ts'
 import type { WriteBuffer, WriteBuffers } from './write-buffer.ts'
 
 /** What a call says when it has not done what was asked; `closed`: the peer said close_notify, so nothing was cut off. */
@@ -70,6 +70,7 @@ export class TlsConnection implements Disposable {
     this.#attach()
     const result = openssl().SSL_do_handshake(this.#ssl)
     const said = result === 1 ? done : this.#settle('handshake', result)
+    if (said === done) forgetKeyExchange(this.#ssl)
     const flushed = this.flush()
     return flushed === broken ? broken : said
   }
@@ -202,6 +203,27 @@ export class TlsConnection implements Disposable {
         return broken
       }
     }
+  }
+}
+
+const SSL_CTRL_GET_PEER_TMP_KEY = 109
+const SSL_CTRL_GET_TMP_KEY = 133
+/** NID_X25519: any type will do, as long as it has no key. */
+const emptyType = 1034
+const slot = new Memory(8)
+
+/**
+ * Wipes the keys of the key exchange, which OpenSSL would keep as long as the connection: nobody needs them after the
+ * handshake, forward secrecy is better without them, and those of ML-KEM take 8 KB. To give a key object another type
+ * frees the key in it, and the object stays OpenSSL's.
+ */
+function forgetKeyExchange (pointer: Ssl): void {
+  const ssl = openssl()
+  for (const which of [SSL_CTRL_GET_TMP_KEY, SSL_CTRL_GET_PEER_TMP_KEY]) {
+    if (ssl.SSL_ctrl(pointer, which, 0, slot.address) !== 1) continue
+    const key = Number(new BigUint64Array(slot.bytes.buffer)[0]) as Key // that is what was asked for, with a reference of ours
+    ssl.EVP_PKEY_set_type(key, emptyType)
+    ssl.EVP_PKEY_free(key)
   }
 }
 

@@ -57,6 +57,7 @@ export interface OpenSsl {
   readonly SSL_shutdown: (ssl: Ssl) => number
   readonly SSL_get_error: (ssl: Ssl, result: number) => number
   readonly SSL_has_pending: (ssl: Ssl) => number
+  readonly SSL_ctrl: (ssl: Ssl, command: number, number: 0, pointer: Address) => number
   readonly SSL_get0_alpn_selected: (ssl: Ssl, data: Address, length: Address) => void
   readonly SSL_get0_peer_certificate: (ssl: Ssl) => X509
   readonly SSL_get_peer_cert_chain: (ssl: Ssl) => Chain
@@ -67,6 +68,7 @@ export interface OpenSsl {
   readonly d2i_X509: (out: 0, in_: Address, length: number) => X509
   readonly X509_free: (certificate: X509) => void
   readonly d2i_AutoPrivateKey: (out: 0, in_: Address, length: number) => Key
+  readonly EVP_PKEY_set_type: (key: Key, type: number) => number
   readonly EVP_PKEY_free: (key: Key) => void
   readonly BIO_new: (method: BioMethod) => Bio
   readonly BIO_new_socket: (fd: number, close: number) => Bio
@@ -117,6 +119,7 @@ const prototypes: Readonly<Record<keyof OpenSsl, string>> = {
   SSL_shutdown: 'int SSL_shutdown(uintptr_t ssl)',
   SSL_get_error: 'int SSL_get_error(uintptr_t ssl, int result)',
   SSL_has_pending: 'int SSL_has_pending(uintptr_t ssl)',
+  SSL_ctrl: 'long SSL_ctrl(uintptr_t ssl, int command, long number, uintptr_t pointer)',
   SSL_get0_alpn_selected: 'void SSL_get0_alpn_selected(uintptr_t ssl, uintptr_t data, uintptr_t length)',
   SSL_get0_peer_certificate: 'uintptr_t SSL_get0_peer_certificate(uintptr_t ssl)',
   SSL_get_peer_cert_chain: 'uintptr_t SSL_get_peer_cert_chain(uintptr_t ssl)',
@@ -128,6 +131,7 @@ const prototypes: Readonly<Record<keyof OpenSsl, string>> = {
   d2i_X509: 'uintptr_t d2i_X509(uintptr_t out, uintptr_t in, long length)',
   X509_free: 'void X509_free(uintptr_t certificate)',
   d2i_AutoPrivateKey: 'uintptr_t d2i_AutoPrivateKey(uintptr_t out, uintptr_t in, long length)',
+  EVP_PKEY_set_type: 'int EVP_PKEY_set_type(uintptr_t key, int type)',
   EVP_PKEY_free: 'void EVP_PKEY_free(uintptr_t key)',
   BIO_new: 'uintptr_t BIO_new(uintptr_t method)',
   BIO_new_socket: 'uintptr_t BIO_new_socket(int fd, int close)',
