@@ -4,6 +4,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { cpus, loadavg, release } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { codeOf } from '../src/lib/error.ts'
+import { buildPackage } from './build.ts'
 import { runCampaign } from './campaign.ts'
 import { BenchError } from './error.ts'
 import { goals, judge, passed } from './goals.ts'
@@ -34,6 +35,7 @@ async function main (argv: readonly string[], signal: AbortSignal): Promise<numb
   if (process.getuid?.() !== 0) throw new BenchError('the benchmark makes network namespaces and so needs root', { code: 'option-invalid' })
   const campaign = campaignOf(options)
   needPrograms([...always, ...campaign.variants.flatMap(({ needs }) => needs)])
+  await buildPackage()
   using site = await Site.open(options.cpus)
   if (options.profile) { process.stdout.write(await profile(campaign, { site, say, signal })); return 0 }
   return report(await runCampaign(campaign, { site, say, signal }), options, campaign.variants.map(({ name }) => name))

@@ -28,8 +28,8 @@ export function ratiosTable (results: Results, than: string): string {
 export function goalsTable (outcomes: readonly GoalOutcome[]): string {
   return textTable(
     ['figure', 'variant', 'against', 'to reach', 'reached', ''],
-    outcomes.map(({ goal, reached, state, best }) => [goal.figure, goal.variant, goal.against === 'limit' ? figures[goal.figure].unit : best ?? goal.against.join(', '),
-      `${goal.against === 'limit' ? 'below ' : ''}${goal.reach}`, reached === undefined ? '' : reached.toFixed(2), state]),
+    outcomes.map(({ goal, reached, spread, state, best }) => [goal.figure, goal.variant, goal.against === 'limit' ? figures[goal.figure].unit : best ?? goal.against.join(', '),
+      `${goal.against === 'limit' ? 'below ' : ''}${goal.reach}`, reached === undefined ? '' : `${reached.toFixed(2)}${spreadText(spread)}`, state]),
   )
 }
 
@@ -39,8 +39,12 @@ function measured (results: Results): readonly FigureName[] {
 
 function cell (name: FigureName, value: Value | undefined): string {
   if (value === undefined) return ''
-  const error = value.rounds > 1 ? ` ±${Math.round(value.spread * 100)}%` : ''
-  return `${value.median.toFixed(figures[name].digits)}${error}${value.doubtful ? ' !' : ''}`
+  return `${value.median.toFixed(figures[name].digits)}${spreadText(value.spread)}${value.doubtful ? ' !' : ''}`
+}
+
+/** Of one round there is none. */
+function spreadText (spread: number): string {
+  return spread > 0 ? ` ±${Math.round(spread * 100)}%` : ''
 }
 
 function ratio (name: FigureName, value: Value | undefined, base: Value | undefined): string {

@@ -12,8 +12,10 @@ import type { Readable, Writable } from 'node:stream'
 import type { Measured, Subject, Trial, TrialOptions } from './trial.ts'
 
 const holder = fileURLToPath(new URL('hold.ts', import.meta.url))
-/** How long memory is left to settle before it is read, ms. */
-const settleMs = 2000
+/** Memory has settled when it has not shrunk by a hundredth for so long, ms: V8 gives back what a burst has needed after ten seconds. */
+const calmMs = 12_000
+const longestMs = 60_000
+const stepMs = 1000
 
 export const memory: Trial = {
   name: 'memory',
@@ -25,13 +27,11 @@ export const memory: Trial = {
 
 async function measure (subject: Subject, { idleConnections }: TrialOptions): Promise<Measured> {
   if (subject.path.proxies.length === 0) return { sample: {}, doubts: [] }
-  await settle()
-  const idle = await residentBytes(subject)
+  const idle = await settled(subject)
   const child = hold(subject, idleConnections)
   try {
     const open = await held(child)
-    await settle()
-    const loaded = await residentBytes(subject)
+    const loaded = await settled(subject)
     const grown = loaded.map((bytes, i) => (bytes - (idle[i] ?? 0)) / open)
     return {
       sample: { 'memory-idle': Math.max(...idle) / 1e6, 'memory-connection': Math.max(...grown) / 1024 },
@@ -66,6 +66,14 @@ async function residentBytes ({ path }: Subject): Promise<number[]> {
   }))
 }
 
-async function settle (): Promise<void> {
-  await new Promise(resolve => setTimeout(resolve, settleMs))
+/** What is resident when it has settled. */
+async function settled (subject: Subject): Promise<number[]> {
+  let bytes = await residentBytes(subject)
+  for (let calm = 0, waited = 0; calm < calmMs && waited < longestMs; calm += stepMs, waited += stepMs) {
+    await new Promise(resolve => setTimeout(resolve, stepMs))
+    const now = await residentBytes(subject)
+    if (now.some((value, i) => value < (bytes[i] ?? 0) * 0.99)) calm = 0
+    bytes = now
+  }
+  return bytes
 }

@@ -3,17 +3,16 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { stringify } from 'yaml'
 import { eventually } from '../../test/fixtures/eventually.ts'
 import { allowEgress, allowIngress } from '../../test/fixtures/lab/policies.ts'
+import { builtMain } from '../build.ts'
 import { BenchError } from '../error.ts'
 import { addressOf } from '../pair.ts'
 import type { Daemon } from '../../test/fixtures/lab/daemon.ts'
 import type { Pair, Side } from '../pair.ts'
 import type { Variant } from './variant.ts'
 
-const ownMain = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 const podOf = { a: 'client', b: 'server' } as const
 const readyWithinMs = 20_000
 
@@ -22,7 +21,7 @@ export type LiburnaSettings = Readonly<Record<string, unknown>>
 
 export interface LiburnaOptions {
   readonly settings?: LiburnaSettings
-  /** The program. @default that of this project */
+  /** The program. @default that of this project, built */
   readonly main?: string
   /** Before the program. */
   readonly nodeFlags?: readonly string[]
@@ -44,9 +43,10 @@ export const liburna = liburnaVariant('liburna', 'liburna on both nodes, mode en
 export const liburnaX25519 = liburnaVariant('liburna-x25519', 'as liburna, with the key exchange of the others', false, { settings: { handshake: { groups: 'X25519' } } })
 export const liburnaNative = liburnaVariant('liburna-native', 'as liburna, with relay threads', true, { settings: { relay: { kind: 'native' } } })
 export const liburnaNativeX25519 = liburnaVariant('liburna-native-x25519', 'as liburna-native, with the key exchange of the others', false, { settings: { relay: { kind: 'native' }, handshake: { groups: 'X25519' } } })
+export const liburnaAuthenticate = liburnaVariant('liburna-authenticate', 'as liburna-native, mode authenticate: both ends leave TLS after the handshake', false, { settings: { relay: { kind: 'native' }, mode: 'authenticate' } })
 export const liburnaStreams = liburnaVariant('liburna-streams', 'as liburna, with the streams of Node in place of relay threads', false, { settings: { relay: { kind: 'streams' } } })
 
-async function startAgent (pair: Pair, side: Side, authority: string, { settings = {}, main = ownMain, nodeFlags = [] }: LiburnaOptions): Promise<Daemon> {
+async function startAgent (pair: Pair, side: Side, authority: string, { settings = {}, main = builtMain, nodeFlags = [] }: LiburnaOptions): Promise<Daemon> {
   const folder = join(pair.site.folder, pair.netns(side))
   await mkdir(join(folder, 'policies'), { recursive: true })
   await writeFile(join(folder, 'policies', 'bench.yaml'), side === 'a'

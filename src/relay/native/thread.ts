@@ -10,6 +10,9 @@ export type ConnectionReport = Extract<Report, { readonly id: ConnectionId }>
 export type ListenerReport = Extract<Report, { readonly listener: number }>
 export type ForwardReport = Extract<Report, { readonly is: 'ended' }> | { readonly is: 'moved', readonly fromClient: number, readonly fromServer: number }
 
+/** It allocates little, and would otherwise grow to 34 MB in a burst of handshakes and keep them: nothing collects while it waits. */
+const youngGenerationMb = 12
+
 export class RelayThread {
   readonly #bell = new Bell()
   readonly #quit = new Int32Array(new SharedArrayBuffer(4))
@@ -33,7 +36,8 @@ export class RelayThread {
     const workerData: ThreadData = { bell: this.#bell.number, quit: this.#quit, trace }
     // As a compiled package this file is `.js`, and so is its neighbour.
     const script = new URL(import.meta.url.endsWith('.ts') ? './thread/main.ts' : './thread/main.js', import.meta.url)
-    this.#worker = new Worker(script, { workerData, name: 'relay', execArgv: [] }) // flags of the process are for its own script
+    const resourceLimits = { maxYoungGenerationSizeMb: youngGenerationMb }
+    this.#worker = new Worker(script, { workerData, resourceLimits, name: 'relay', execArgv: [] }) // flags of the process are for its own script
     this.#worker.on('message', (reports: readonly Report[]) => { for (const report of reports) this.#hear(report) })
     this.#worker.on('error', error => { this.#failed.reject(error) })
     this.#worker.on('exit', () => { this.#exited() })
