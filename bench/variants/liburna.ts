@@ -23,9 +23,12 @@ export interface LiburnaOptions {
   readonly settings?: LiburnaSettings
   /** The program. @default that of this project, built */
   readonly main?: string
-  /** Before the program. */
+  /** Before the program, besides `imageFlags`. */
   readonly nodeFlags?: readonly string[]
 }
+
+/** Node is started as in the image (its Dockerfile). */
+export const imageFlags: readonly string[] = ['--max-semi-space-size=16']
 
 /** A variant of the agent. Its records go to /dev/null: made and written as always, and no disk fills up. */
 export function liburnaVariant (name: string, about: string, usual: boolean, options: LiburnaOptions = {}): Variant {
@@ -59,7 +62,7 @@ async function startAgent (pair: Pair, side: Side, authority: string, { settings
     workloads: [{ netns: pair.netns(side), namespace: 'bench', name: podOf[side], serviceAccount: podOf[side], labels: { app: podOf[side] } }],
     ...settings,
   }))
-  const args = [...nodeFlags, main, 'run', '--config', join(folder, 'node.yaml')]
+  const args = [...imageFlags, ...nodeFlags, main, 'run', '--config', join(folder, 'node.yaml')]
   const daemon = pair.start({ command: process.execPath, args, side, place: 'outside' })
   await ready(daemon, `http://127.0.0.1:${adminPort}/readyz`)
   return daemon

@@ -1,6 +1,8 @@
+import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { optionsText, parseOptions } from '../../bench/options.ts'
 import { choose } from '../../bench/variants/index.ts'
+import { imageFlags } from '../../bench/variants/liburna.ts'
 
 t.test('without options: five rounds of four seconds on the CPUs 0 and 1', t => {
   t.match(parseOptions([]), { rounds: 5, seconds: 4, connectionSeconds: 4, idleConnections: 1000, cpus: { a: 0, b: 1 }, only: [], peers: [], check: false, help: false })
@@ -38,5 +40,11 @@ t.test('variants: the usual ones, those named, and peers in addition', t => {
   t.same(names(['haproxy-tls', 'direct']), ['direct', 'haproxy-tls'])
   t.same(names(['direct'], ['haproxy-resumed', 'direct', 'envoy=/bin/envoy']), ['direct', 'haproxy-resumed', 'envoy'])
   t.throws(() => choose(['nobody'], []), { code: 'option-invalid' })
+  t.end()
+})
+
+t.test('an agent is started with the flags of the image', t => {
+  const [, entry = '[]'] = /^ENTRYPOINT (.*)$/m.exec(readFileSync(new URL('../../Dockerfile', import.meta.url), 'utf8')) ?? []
+  t.same(JSON.parse(entry), ['node', ...imageFlags, '/app/dist/main.js'])
   t.end()
 })
