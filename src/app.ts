@@ -11,7 +11,7 @@ import { Capture } from './capture/index.ts'
 import { systemClock } from './lib/clock.ts'
 import { Enforcer, notEnforced, Policies } from './node/index.ts'
 import { Faults, untold } from './observe/index.ts'
-import { Registry } from './proxy/index.ts'
+import { IdleSessions, Registry } from './proxy/index.ts'
 import { factsOf } from './tools/index.ts'
 import type { AdminView } from './admin/index.ts'
 import type { Facts } from './app-parts.ts'
@@ -68,6 +68,7 @@ export async function startAgent (config: Config, { version, clock = systemClock
   const transport = openTransport(config, log, opening)
   const node: NodeParts = {
     recorder, registry, transport, clock, metrics,
+    idle: new IdleSessions(config.reuse, clock),
     policies: () => policies.current(),
     timeouts: { connectMs: config.connect.timeoutMs, handshakeMs: config.handshake.timeoutMs },
   }
@@ -80,7 +81,7 @@ export async function startAgent (config: Config, { version, clock = systemClock
     identity: { issuer, trust, clock }, log, metrics, readiness, occurrences: kubernetes?.occurrences ?? untold,
   })
   Object.assign(view, {
-    metrics: () => scrape(metrics, enforcer, facts),
+    metrics: () => scrape(metrics, enforcer, node, facts),
     facts: () => factsOf({ home: config, unsignedLabels: excludedLabels, identities: source.workloads().map(({ identity }) => identity), manifests: source.manifests() }),
     dumps: { connections: () => registry.dump(), policies: () => policies.dump(), workloads: () => enforcer.dump() },
   } satisfies Partial<AdminView>)
@@ -98,15 +99,17 @@ export async function startAgent (config: Config, { version, clock = systemClock
     reopenFiles: () => { observation.recordSink.reopen() },
     async stop () {
       enforcer.refuseNew()
+      node.idle.close()
       await drained(registry, config.shutdown.timeoutMs, clock)
       await running.disposeAsync()
     },
   }
 }
 
-async function scrape (metrics: Metrics, enforcer: Enforcer, { kubernetes }: Facts): Promise<MetricsText> {
+async function scrape (metrics: Metrics, enforcer: Enforcer, { idle }: NodeParts, { kubernetes }: Facts): Promise<MetricsText> {
   kubernetes?.measure()
   metrics.podsNotEnforced(notEnforced(kubernetes?.source.waiting() ?? [], enforcer.pods))
+  metrics.sessionsIdle(idle.counts)
   metrics.workloads(enforcer.pods.length, enforcer.pods.filter(({ captured }) => captured).length)
   return await metrics.text()
 }

@@ -75,6 +75,7 @@ export interface Config {
   readonly handshake: { readonly timeoutMs: number, readonly groups: string }
   readonly connect: { readonly timeoutMs: number }
   readonly relay: { readonly kind: 'auto' | 'native' | 'streams', readonly threads: number }
+  readonly reuse: { readonly uses: number, readonly idleMs: number, readonly ageMs: number, readonly rewrittenAgeMs: number, readonly perPod: number, readonly perNode: number }
   readonly limits: { readonly connectionsPerPod: number, readonly handshakesPerPod: number }
   readonly shutdown: { readonly timeoutMs: number }
   readonly log: { readonly level: LogLevel }
@@ -201,6 +202,10 @@ function toConfig (values: Values<typeof rows>, file: string): Omit<Config, 'giv
     handshake: { timeoutMs: values['handshake.timeout'], groups: values['handshake.groups'] },
     connect: { timeoutMs: values['connect.timeout'] },
     relay: { kind: values['relay.kind'], threads: values['relay.threads'] },
+    reuse: {
+      uses: values['reuse.uses'], idleMs: values['reuse.idle'], ageMs: values['reuse.age'], rewrittenAgeMs: values['reuse.ageRewritten'],
+      perPod: values['reuse.idlePerPod'], perNode: values['reuse.idlePerNode'],
+    },
     limits: { connectionsPerPod: values['limits.connectionsPerPod'], handshakesPerPod: values['limits.handshakesPerPod'] },
     shutdown: { timeoutMs: values['shutdown.timeout'] },
     log: { level: values['log.level'] },

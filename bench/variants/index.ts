@@ -4,7 +4,7 @@ import { BenchError } from '../error.ts'
 import { direct } from './direct.ts'
 import { envoy } from './envoy.ts'
 import { haproxyResumed, haproxySplice, haproxyTls } from './haproxy.ts'
-import { liburna, liburnaAuthenticate, liburnaNative, liburnaNativeX25519, liburnaStreams, liburnaVariant, liburnaX25519 } from './liburna.ts'
+import { liburna, liburnaAuthenticate, liburnaNative, liburnaNativeX25519, liburnaPooled, liburnaStreams, liburnaVariant, liburnaX25519 } from './liburna.ts'
 import { ztunnel } from './ztunnel.ts'
 import type { Variant } from './variant.ts'
 
@@ -12,7 +12,7 @@ export { liburnaVariant } from './liburna.ts'
 export type { Dial, Path, Variant } from './variant.ts'
 
 /** In the order of the table. */
-export const variants: readonly Variant[] = [direct, liburna, liburnaX25519, liburnaNative, liburnaNativeX25519, liburnaAuthenticate, liburnaStreams, haproxyTls, haproxyResumed, haproxySplice]
+export const variants: readonly Variant[] = [direct, liburna, liburnaX25519, liburnaNative, liburnaNativeX25519, liburnaPooled, liburnaAuthenticate, liburnaStreams, haproxyTls, haproxyResumed, haproxySplice]
 
 /** Peers whose programs do not come from Debian: made when they are asked for. */
 export const peers: readonly Peer[] = [

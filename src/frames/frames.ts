@@ -7,8 +7,8 @@
  *      +------+--------------+=================+
  *
  * Why frames and not bare bytes: the end of a direction and a reset are then authenticated (a FIN that an
- * attacker injects is seen as the truncation that it is), and a connection between agents can carry one
- * application connection after another.
+ * attacker injects is seen as the truncation that it is), and a connection between agents carries one application
+ * connection after another.
  */
 
 import { HandshakeError } from './error.ts'
@@ -23,6 +23,8 @@ export const FrameType = {
   reset: 5,
   /** The sender's certificate was renewed, or its attributes changed: the new chain. */
   certificate: 6,
+  /** The sender carries no further connection over this session; one that is under way goes on. */
+  goingAway: 7,
   /**
    * Close_notify comes next, and behind it the sender's direction goes on as bare bytes. A frame of its own, so that
    * an agent that only closes is never taken for one that leaves TLS, and what follows not for its application's.
@@ -49,6 +51,7 @@ const maxControlBytes: Readonly<Record<number, number>> = {
   [FrameType.end]: 1,
   [FrameType.reset]: 2048,
   [FrameType.certificate]: 64 * 1024,
+  [FrameType.goingAway]: 0,
   [FrameType.leave]: 0,
 }
 

@@ -5,7 +5,7 @@ export { alpnName, flowExporterLabel } from './names.ts'
 export { HandshakeError } from './error.ts'
 export {
   decodeCertificate, decodeEnd, decodeGreeting, decodeReset, decodeVerdict,
-  encodeCertificate, encodeEnd, encodeGreeting, encodeLeave, encodeReset, encodeVerdict, flowIdBytes, resetReasons,
+  encodeCertificate, encodeEnd, encodeGoingAway, encodeGreeting, encodeLeave, encodeReset, encodeVerdict, flowIdBytes, flowIdOf, resetReasons,
 } from './messages.ts'
 export type { ControlType, Frame } from './frames.ts'
 export type { Greeting, ResetReason, Role, VerdictMessage } from './messages.ts'

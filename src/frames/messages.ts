@@ -10,7 +10,8 @@
  *
  * `role` is 1 for the client end, 2 for the server end. The address is what the client dialled (client), or
  * where it arrived after all NAT (server). The flow id comes from the TLS exporter (RFC 8446, 7.5), so a
- * greeting that was recorded on another connection, or sent back to its author, does not fit.
+ * greeting that was recorded on another connection, or sent back to its author, does not fit. That of the n-th
+ * connection that a session carries is made of the first one and n (`flowIdOf`), so both ends count alike or not at all.
  *
  * Verdict: code (8) | length (16) | deciding rule | length (16) | reason, both UTF-8. The code is 0 for denied, 1 for
  * accepted if encrypted, 2 for accepted and content with `authenticate`: each end says what it asks for, and the
@@ -19,8 +20,10 @@
  * Reset: code (8) | length (16) | reason.
  * Leave: nothing.
  * Certificate: count (8), then for each certificate of the chain, leaf first: length (16) | DER.
+ * Going away: nothing.
  */
 
+import { hash } from 'node:crypto'
 import { ByteReader } from '../lib/bytes.ts'
 import { ipv4Of, parseIp } from '../model/address.ts'
 import { HandshakeError } from './error.ts'
@@ -70,6 +73,13 @@ const deniedCode = 0
 const acceptedCodes = { encrypt: 1, authenticate: 2 } as const satisfies Record<SecureMode, number>
 /** Text longer than this is cut: a verdict must fit into one control frame. */
 const maxTextBytes = 1024
+
+/** The flow id of the `use`-th connection of a session, the first being 1, whose exporter gave `first`. */
+export function flowIdOf (first: Uint8Array, use: number): Uint8Array {
+  if (use === 1) return first
+  const counted = Buffer.concat([first, Uint8Array.of(use >>> 24, (use >>> 16) & 255, (use >>> 8) & 255, use & 255)])
+  return hash('sha256', counted, 'buffer').subarray(0, flowIdBytes)
+}
 
 export function encodeGreeting ({ role, flowId, address }: Greeting): Uint8Array {
   const { family, words } = address.ip
@@ -133,6 +143,10 @@ export function encodeReset (reason: ResetReason, detail: string): Uint8Array {
 /** An unknown code of a later version reads as 'internal-error': the connection is over either way. */
 export function decodeReset (payload: Uint8Array): { readonly reason: ResetReason, readonly detail: string } {
   return decode(payload, 'reset', reader => ({ reason: resetReasons[reader.uint8()] ?? 'internal-error', detail: readText(reader) }))
+}
+
+export function encodeGoingAway (): Uint8Array {
+  return encodeFrame(FrameType.goingAway, new Uint8Array(0))
 }
 
 /** Longest chain that is sent or believed. */

@@ -2,7 +2,8 @@
  * Frames over a duplex stream.
  *
  * Until `forward` is called the channel is pulled: `next` returns one control frame at a time and the stream is
- * paused in between, so a peer cannot make us hold more than one chunk. After it, the channel pushes.
+ * paused in between, so a peer cannot make us hold more than one chunk. After it, the channel pushes, until both
+ * directions have ended; then it is pulled again, for the next connection.
  */
 
 import {
@@ -25,6 +26,7 @@ export interface ChannelSink {
   onReset (reason: ResetReason, detail: string): void
   /** The peer has a new certificate; not verified yet. Throws HandshakeError to break the channel. */
   onCertificate (chain: readonly Uint8Array[]): void
+  onGoingAway (): void
   /** The stream broke or ended without an end frame: truncation, a reset of TCP, a protocol error. */
   onBroken (error: Error): void
   onDrain (): void
@@ -40,13 +42,16 @@ export class FrameChannel implements ControlChannel {
   readonly #outbox: Outbox
   readonly #queue: Frame[] = []
   #waiter: Waiter | undefined
+  #listener: ((type: FrameType | undefined) => void) | undefined
   #sink: ChannelSink | undefined
   #broken: Error | undefined
+  #isOver = false
   #endSent = false
   #endReceived = false
   #peerHasSeenOurEnd = false
   #finished = false
   #paused = false
+  #isIgnoring = false
 
   constructor (stream: Duplex) {
     this.#stream = stream
@@ -63,8 +68,23 @@ export class FrameChannel implements ControlChannel {
     return expectFrame(this.#queue.shift() ?? await this.#wait(), type)
   }
 
+  listen (listener: (type: FrameType | undefined) => void): () => void {
+    this.#listener = listener
+    if (this.#queue.length > 0 || this.#isOver) this.#tell()
+    else this.#stream.resume()
+    return () => { this.#listener = undefined }
+  }
+
+  begin (): void {
+    this.#endSent = this.#endReceived = this.#peerHasSeenOurEnd = this.#finished = false
+  }
+
+  /** From now on nothing that comes is looked at. */
+  ignore (): void { this.#isIgnoring = true }
+
   /** Sends a whole control frame. */
   send (frame: Uint8Array): void {
+    this.#peerHasSeenOurEnd = false // this one may still be on its way
     this.#outbox.flush()
     if (this.#stream.writable) this.#stream.write(frame)
   }
@@ -84,7 +104,8 @@ export class FrameChannel implements ControlChannel {
     if (this.#endSent) return
     this.#endSent = true
     this.#outbox.flush()
-    this.#stream.write(encodeEnd(this.#endReceived), () => { this.#sink?.onFinish() })
+    const sink = this.#sink
+    this.#stream.write(encodeEnd(this.#endReceived), () => { sink?.onFinish() })
     this.#finishIfDone()
   }
 
@@ -102,6 +123,7 @@ export class FrameChannel implements ControlChannel {
   /** From now on frames are pushed to `sink`, those already read first. */
   forward (sink: ChannelSink): void {
     this.#sink = sink
+    this.#paused = false
     this.#guarded(() => { for (const frame of this.#queue.splice(0)) this.#deliver(frame) })
     if (this.#broken !== undefined && !this.#finished) { this.#finished = true; sink.onBroken(this.#broken) }
     readShared(this.#stream, chunk => { this.#receive(chunk) })
@@ -109,9 +131,15 @@ export class FrameChannel implements ControlChannel {
   }
 
   pause (): void { this.#paused = true; this.#stream.pause() }
-  resume (): void { this.#paused = false; this.#stream.resume() }
+
+  /** Does nothing when both directions have ended: what comes now is not of the connection that asks. */
+  resume (): void {
+    this.#paused = false
+    if (this.#sink !== undefined) this.#stream.resume()
+  }
 
   #wait (): Promise<Frame> {
+    if (this.#isOver) this.#fail(closedByPeer())
     if (this.#broken !== undefined) return Promise.reject(this.#broken)
     return new Promise((resolve, reject) => {
       this.#waiter = { resolve, reject }
@@ -120,6 +148,7 @@ export class FrameChannel implements ControlChannel {
   }
 
   #receive (chunk: Uint8Array): void {
+    if (this.#isIgnoring) return
     this.#guarded(() => { for (const frame of this.#parser.push(chunk)) this.#deliver(frame) })
   }
 
@@ -136,10 +165,21 @@ export class FrameChannel implements ControlChannel {
     if (this.#sink !== undefined) { this.#push(frame, this.#sink); return }
     // A chunk may hold more than one frame: the rest waits here, and the stream waits with it.
     this.#stream.pause()
-    if (this.#waiter === undefined) { this.#queue.push(frame); return }
-    const { resolve } = this.#waiter
-    this.#waiter = undefined
-    resolve(frame)
+    if (this.#waiter !== undefined) {
+      const { resolve } = this.#waiter
+      this.#waiter = undefined
+      resolve(frame)
+    } else {
+      // Data may lie in a buffer that the next read overwrites.
+      this.#queue.push(frame.type === FrameType.data ? { ...frame, payload: frame.payload.slice() } : frame)
+      this.#tell()
+    }
+  }
+
+  #tell (): void {
+    const listener = this.#listener
+    this.#listener = undefined
+    listener?.(this.#queue[0]?.type)
   }
 
   #push (frame: Frame, sink: ChannelSink): void {
@@ -158,6 +198,7 @@ export class FrameChannel implements ControlChannel {
         sink.onReset(reason, detail)
         return
       }
+      case FrameType.goingAway: sink.onGoingAway(); return
       case FrameType.greeting: throw new HandshakeError('protocol-error', 'second greeting')
     }
   }
@@ -172,22 +213,32 @@ export class FrameChannel implements ControlChannel {
   get #done (): boolean { return this.#endSent && this.#endReceived }
 
   #finishIfDone (): void {
-    if (this.#done) this.#finished = true
+    if (!this.#done) return
+    this.#finished = true
+    this.#sink = undefined
   }
 
   #over (): void {
+    this.#isOver = true
     // Every connection comes here in the end; an error, with its stack, is made for those that it is news to.
-    if (!this.#finished || this.#waiter !== undefined) this.#fail(new HandshakeError('handshake-failed', 'peer-closed'))
+    if (!this.#finished || this.#waiter !== undefined) this.#fail(closedByPeer())
+    else this.#tell()
   }
 
   #fail (error: Error): void {
     if (this.#broken !== undefined) return
     this.#broken = error
+    this.#isOver = true
     if (this.#waiter !== undefined) {
       const { reject } = this.#waiter
       this.#waiter = undefined
       reject(error)
     }
     if (this.#sink !== undefined && !this.#finished) { this.#finished = true; this.#sink.onBroken(error) }
+    this.#tell()
   }
+}
+
+function closedByPeer (): HandshakeError {
+  return new HandshakeError('handshake-failed', 'peer-closed')
 }

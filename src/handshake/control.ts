@@ -11,6 +11,13 @@ export interface ControlChannel {
   next (type: ControlType): Promise<Uint8Array>
   /** Sends a whole control frame; does nothing when the connection is gone. */
   send (frame: Uint8Array): void
+  /**
+   * Calls `listener` once, when a frame waits for `next` (its type), or the connection is gone (`undefined`); at once
+   * when it is so already. Takes nothing. The result calls it off.
+   */
+  listen (listener: (type: FrameType | undefined) => void): () => void
+  /** Another connection begins, after both directions of the last one have ended. */
+  begin (): void
 }
 
 /** The payload of `frame` where `type` is due; throws what `ControlChannel.next` rejects with. */

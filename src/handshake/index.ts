@@ -1,7 +1,7 @@
 /** Proves both ends of a connection between two agents, and carries what they say to each other. Knows no policy. */
 
 export { FrameChannel } from './channel.ts'
-export { HandshakeError } from '../frames/index.ts'
+export { FrameType, HandshakeError } from '../frames/index.ts'
 export { Session, ownSvid } from './session.ts'
 export { expectFrame } from './control.ts'
 export { secureInbound, secureOutbound } from './streams.ts'

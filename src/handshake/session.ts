@@ -9,16 +9,28 @@
  *        |  -------------- data … -------------> |   (only after an accepting verdict; waits for nothing)
  *        |  <------------- verdict ------------- |   ingress, on the client's attributes
  *        |  <------------- data … -------------- |
+ *
+ * It carries one connection after another. When both directions of one have ended, the next may begin; the server's
+ * real destination is known by then, since one TCP connection passes one NAT, and so is everything that the client's
+ * end judges by:
+ *
+ *        |  -------------- greeting, verdict --> |
+ *        |  <------------- greeting, verdict --- |
+ *        |  -------------- data … -------------> |   only now: until then the session may prove to be dead, and
+ *        |  <------------- data … -------------- |   nothing of the application must be lost with it
  */
 
-import { FrameType, decodeGreeting, decodeVerdict, encodeCertificate, encodeGreeting, encodeReset, encodeVerdict, HandshakeError } from '../frames/index.ts'
+import {
+  FrameType, decodeGreeting, decodeVerdict, encodeCertificate, encodeGoingAway, encodeGreeting, encodeReset, encodeVerdict, flowIdOf, HandshakeError,
+} from '../frames/index.ts'
 import { verifyChain } from '../identity/index.ts'
 import { Emitter } from '../lib/emitter.ts'
 import { messageOf } from '../lib/error.ts'
+import { sameSocketAddress } from '../model/address.ts'
 import { stricterOf } from '../model/mode.ts'
 import { sameSpiffeId } from '../model/spiffe-id.ts'
 import type { ResetReason, Role, VerdictMessage } from '../frames/index.ts'
-import type { Svid, SvidSource, TrustSource } from '../identity/index.ts'
+import type { Svid, SvidSource, TrustBundles, TrustSource } from '../identity/index.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { SocketAddress } from '../model/address.ts'
 import type { SecureMode } from '../model/mode.ts'
@@ -48,6 +60,8 @@ export interface Secured<C extends ControlChannel> {
   readonly role: Role
   /** The pod's `mode` when the handshake began: whoever is content with `authenticate` must read no record too far. */
   readonly asks: SecureMode
+  /** What we have shown. */
+  readonly svid: Svid
   /** From the TLS exporter, so both ends have the same. */
   readonly flowId: Uint8Array
   /** The certificates that the peer has shown, leaf first, DER; empty when it showed none. */
@@ -55,8 +69,8 @@ export interface Secured<C extends ControlChannel> {
   readonly channel: C
   /** Ends the connection after everything was said; resolves when it is gone. */
   hangUp (): Promise<void>
-  /** Ends it at once, without a word. */
-  cut (): void
+  /** Ends it at once, without a word; who waits for a frame hears `reason`. */
+  cut (reason?: Error): void
 }
 
 /** Made by `prove` only, so that nobody has a session with a peer that was not proven. */
@@ -68,15 +82,26 @@ export class Session<C extends ControlChannel = ControlChannel> implements Dispo
   readonly agreed = new Emitter<SecureMode>()
   readonly #secured: Secured<C>
   readonly #parts: HandshakeParts
+  /** The trust that the peer was proven by. */
+  readonly #trust: TrustBundles
+  readonly #sinceMs: number
   #peer: ProvenPeer
   #ours: SecureMode | undefined
   #theirs: SecureMode | undefined
   #isEnding = false
+  #uses = 1
+  #flowId: Uint8Array
+  #isResting = false
+  #isLast = false
+  #reached: SocketAddress | undefined
 
-  private constructor (secured: Secured<C>, peer: ProvenPeer, parts: HandshakeParts) {
+  private constructor (secured: Secured<C>, parts: HandshakeParts) {
+    this.#trust = parts.trust.bundles()
+    this.#peer = verify(secured.chain, this.#trust, parts)
     this.#secured = secured
     this.#parts = parts
-    this.#peer = peer
+    this.#sinceMs = parts.clock.monotonic()
+    this.#flowId = secured.flowId
     this.channel = secured.channel
   }
 
@@ -86,7 +111,7 @@ export class Session<C extends ControlChannel = ControlChannel> implements Dispo
    */
   static async prove<C extends ControlChannel> (secured: Secured<C>, parts: HandshakeParts): Promise<Session<C>> {
     try {
-      return new Session(secured, verify(secured.chain, parts), parts)
+      return new Session(secured, parts)
     } catch (error) {
       // The other side's operator deserves the reason; it says nothing that the peer does not know of its own certificate.
       secured.channel.send(encodeVerdict({ accepted: false, decidedBy: 'identity', reason: messageOf(error) }))
@@ -97,18 +122,74 @@ export class Session<C extends ControlChannel = ControlChannel> implements Dispo
 
   get peer (): ProvenPeer { return this.#peer }
 
-  /** Names the flow in the records of both ends; 32 hex digits. */
-  get flowId (): string { return Buffer.from(this.#secured.flowId).toString('hex') }
+  /** Names the connection that it carries now in the records of both ends; 32 hex digits. */
+  get flowId (): string { return Buffer.from(this.#flowId).toString('hex') }
 
-  greet (address: SocketAddress): void {
-    this.channel.send(encodeGreeting({ role: this.#secured.role, flowId: this.#secured.flowId, address }))
+  /** Whether it stands between two connections. */
+  get isResting (): boolean { return this.#isResting }
+  /** How many connections it has carried, with the present one. */
+  get uses (): number { return this.#uses }
+  /** How long it is up, ms. */
+  get ageMs (): number { return this.#parts.clock.monotonic() - this.#sinceMs }
+  /** When the first of the two certificates ends. */
+  get notAfterMs (): number { return Math.min(this.#peer.notAfterMs, this.#secured.svid.notAfterMs) }
+  /** What the first greeting of the other end has told; the other address that `greeted` gives never changes. */
+  get reached (): SocketAddress | undefined { return this.#reached }
+
+  /**
+   * Whether another connection may follow: the last one has ended cleanly, and both ends are still who they have
+   * proven to be, by the certificates that are current, under the trust of now. A renewed certificate is shown in a
+   * frame to connections that live; new ones are to rest on a handshake that has proven its key, so it ends the reuse.
+   * And this end must ask for `encrypt`, then and now: who would leave TLS has nothing to carry another connection.
+   */
+  get mayCarryAnother (): boolean {
+    const { svids, trust, clock, mode } = this.#parts
+    const isFree = this.#isResting && !this.#isLast && !this.#isEnding
+    return isFree && this.asks === 'encrypt' && mode === 'encrypt' && svids.current() === this.#secured.svid && trust.bundles() === this.#trust && clock.now() <= this.notAfterMs
   }
 
-  /** What the other end's greeting tells: the real destination (from a server), what was dialled (from a client). */
+  /** Both directions of the connection have ended and everything was passed on; told by the transport that forwards. */
+  rest (): void { this.#isResting = true }
+
+  /** Begins the next connection. */
+  next (): void {
+    if (!this.#isResting) throw new Error('the session still carries a connection')
+    this.#isResting = false
+    this.#uses++
+    this.#ours = this.#theirs = undefined
+    this.#flowId = flowIdOf(this.#secured.flowId, this.#uses)
+    this.channel.begin()
+  }
+
+  /** The other end carries no further connection. */
+  peerLeaves (): void { this.#isLast = true }
+
+  /** Tells the other end that no further connection is carried, and ends the session; resolves when it is gone. */
+  async goAway (): Promise<void> {
+    if (this.#isEnding) return
+    this.channel.send(encodeGoingAway())
+    await this.close()
+  }
+
+  /** Cuts the session, with the signal's reason, when it aborts. */
+  obey (signal: AbortSignal): void {
+    signal.addEventListener('abort', () => { this.#secured.cut(signal.reason as Error) }, { once: true }) // our deadlines have errors as reasons
+  }
+
+  greet (address: SocketAddress): void {
+    this.channel.send(encodeGreeting({ role: this.#secured.role, flowId: this.#flowId, address }))
+  }
+
+  /**
+   * What the other end's greeting tells: the real destination (from a server), what was dialled (from a client). It is
+   * the same for all connections of a session: one that says otherwise would have been judged by the wrong port.
+   */
   async greeted (): Promise<SocketAddress> {
     const payload = await this.channel.next(FrameType.greeting)
-    const { role, flowId } = this.#secured
-    return decodeGreeting(payload, role === 'client' ? 'server' : 'client', flowId).address
+    const { address } = decodeGreeting(payload, this.#secured.role === 'client' ? 'server' : 'client', this.#flowId)
+    this.#reached ??= address
+    if (!sameSocketAddress(address, this.#reached)) throw new HandshakeError('protocol-error', 'another destination in the same session')
+    return address
   }
 
   /** The least that a verdict of ours may be content with. */
@@ -155,18 +236,19 @@ export class Session<C extends ControlChannel = ControlChannel> implements Dispo
    * hold an update back, which is no more than going on with the old certificate until that ends.
    */
   believe (chain: readonly Uint8Array[]): void {
-    const next = verify(chain, this.#parts)
+    const next = verify(chain, this.#parts.trust.bundles(), this.#parts)
     const [was, is] = [this.#peer.identity, next.identity]
     if (!sameSpiffeId(was.spiffeId, is.spiffeId) || was.attributes.uid !== is.attributes.uid || was.attributes.cluster !== is.attributes.cluster) {
       throw new HandshakeError('protocol-error', 'renewed certificate of another pod')
     }
     this.#peer = next
+    this.#isLast = true
     this.renewed.emit(next)
   }
 
   /** Verifies the peer's chain again, with the trust of now; throws HandshakeError when it no longer holds. */
   reprove (): void {
-    verify(this.#peer.chain, this.#parts)
+    verify(this.#peer.chain, this.#parts.trust.bundles(), this.#parts)
   }
 
   /** Tells the peer that the connection is aborted, and why, and ends it; resolves when it is gone. */
@@ -181,9 +263,9 @@ export class Session<C extends ControlChannel = ControlChannel> implements Dispo
     await this.#secured.hangUp()
   }
 
-  /** Cuts what nobody has ended: does nothing after `close`, `abort`, or when it is or was forwarded. */
+  /** Cuts what nobody has ended: does nothing after `close`, `abort`, when it is or was forwarded, or rests. */
   [Symbol.dispose] (): void {
-    if (this.#isEnding) return
+    if (this.#isEnding || this.#isResting) return
     this.#isEnding = true
     this.#secured.cut()
   }
@@ -194,8 +276,8 @@ export class Session<C extends ControlChannel = ControlChannel> implements Dispo
 }
 
 /** Verifies a chain as of now; throws HandshakeError 'peer-untrusted' with the identity code as detail. */
-function verify (chain: readonly Uint8Array[], { trust, clock }: HandshakeParts): ProvenPeer {
-  const proven = verifyChain(chain, trust.bundles(), clock.now())
+function verify (chain: readonly Uint8Array[], trust: TrustBundles, { clock }: HandshakeParts): ProvenPeer {
+  const proven = verifyChain(chain, trust, clock.now())
   if (!proven.ok) throw new HandshakeError('peer-untrusted', proven.code, { cause: new Error(proven.message) })
   return { identity: proven.identity, notAfterMs: proven.notAfterMs, chain }
 }

@@ -7,6 +7,7 @@ import { acceptTls, connectTls, peerChain } from './tls.ts'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import type { Role } from '../frames/index.ts'
+import type { Svid } from '../identity/index.ts'
 import type { HandshakeParts } from './session.ts'
 
 /** Proves both ends of a connection that the local pod has opened. Ends `socket` when it throws. */
@@ -20,23 +21,24 @@ export async function secureInbound (socket: Socket, parts: HandshakeParts, sign
 }
 
 async function secure (role: Role, socket: Socket, parts: HandshakeParts, signal: AbortSignal): Promise<Session<FrameChannel>> {
-  const stream = await begin(role, socket, parts, signal)
+  const { stream, svid } = await begin(role, socket, parts, signal)
   const channel = new FrameChannel(stream)
   signal.addEventListener('abort', () => { stream.destroy(signal.reason) }, { once: true })
   return await Session.prove({
-    role,
+    role, svid,
     asks: 'encrypt',
     flowId: stream.exportKeyingMaterial(flowIdBytes, flowExporterLabel, Buffer.alloc(0)),
     chain: peerChain(stream),
     channel,
     hangUp: () => hangUp(socket, stream, channel),
-    cut: () => { stream.destroy() },
+    cut: reason => { stream.destroy(reason) },
   }, parts)
 }
 
-async function begin (role: Role, socket: Socket, parts: HandshakeParts, signal: AbortSignal): Promise<TLSSocket> {
+async function begin (role: Role, socket: Socket, parts: HandshakeParts, signal: AbortSignal): Promise<{ readonly stream: TLSSocket, readonly svid: Svid }> {
   try {
-    return await (role === 'client' ? connectTls : acceptTls)(socket, await ownSvid(parts, signal), parts, signal)
+    const svid = await ownSvid(parts, signal)
+    return { stream: await (role === 'client' ? connectTls : acceptTls)(socket, svid, parts, signal), svid }
   } catch (error) {
     socket.destroy()
     throw error
@@ -48,7 +50,7 @@ async function begin (role: Role, socket: Socket, parts: HandshakeParts, signal:
  * otherwise it is closed by FIN, so that the last frame gets through.
  */
 async function hangUp (socket: Socket, stream: TLSSocket, channel: FrameChannel): Promise<void> {
-  if (!channel.everythingArrived) { await closePolitely(socket, stream); return }
+  if (!channel.everythingArrived) { channel.ignore(); await closePolitely(socket, stream); return }
   if (!socket.destroyed) socket.resetAndDestroy()
 }
 

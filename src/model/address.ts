@@ -82,6 +82,10 @@ export function sameIp (a: IpAddress, b: IpAddress): boolean {
   return a.family === b.family && a.text === b.text
 }
 
+export function sameSocketAddress (a: SocketAddress, b: SocketAddress): boolean {
+  return a.port === b.port && sameIp(a.ip, b.ip)
+}
+
 /** 127.0.0.0/8 and ::1. */
 export function isLoopback (ip: IpAddress): boolean {
   return ip.family === 4 ? (ip.words[0] ?? 0) >>> 24 === 127 : ip.text === '::1'

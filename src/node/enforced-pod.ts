@@ -201,6 +201,7 @@ export class EnforcedPod implements LocalPod {
   #retry (error: unknown): void {
     if (this.closing.aborted) return
     this.#stopListening()
+    this.#parts.node.idle.drop(this) // their sockets are of the namespace that is gone
     this.#capture?.release()
     this.#capture = undefined
     this.#parts.readiness.awaits(this.#named('capture'), messageOf(error))

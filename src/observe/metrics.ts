@@ -27,6 +27,12 @@ export type StatusResult = 'written' | 'failed' | 'dropped' | 'overtaken'
 /** Why a pod that is to be enforced is not: nobody says where its network is, its rules are not loaded, or it cannot prove who it is. */
 export type NotEnforced = 'no-namespace' | 'not-captured' | 'no-certificate'
 
+/**
+ * How a connection came to its session with the other agent: a handshake of its own, one that another connection has
+ * left; `stale` is one that turned out to be dead, so that the connection took a fresh one.
+ */
+export type SessionSource = 'fresh' | 'reused' | 'stale'
+
 /** What became of a pod that was about to start. */
 export type PodStart = 'captured' | 'not-selected' | 'refused' | 'late'
 
@@ -46,6 +52,8 @@ export class Metrics {
   readonly #open
   readonly #bytes
   readonly #handshake
+  readonly #sessions
+  readonly #idle
   readonly #workloads
   readonly #certificate
   readonly #renewalFailures
@@ -75,6 +83,8 @@ export class Metrics {
       name: 'liburna_handshake_seconds', help: 'Time of the handshake with the other agent, by how it ended.',
       labelNames: ['direction', 'result'] as const, buckets: handshakeBuckets, registers: [this.#registry],
     })
+    this.#sessions = this.#counter('sessions_total', 'Connections with another agent, by where their session came from; a stale one was dead when it was to carry another.', ['direction', 'source'])
+    this.#idle = this.#gauge('sessions_idle', 'Sessions with other agents that rest between two connections.', ['direction'])
     this.#workloads = this.#gauge('workloads', 'Workloads of this node; captured are those whose rules are loaded.', ['state'])
     this.#certificate = this.#gauge('certificate_not_after_seconds', 'End of the workload certificate, seconds since the epoch.', ['workload'])
     this.#renewalFailures = this.#counter('certificate_renewal_failures_total', 'Certificates that could not be issued or renewed.', [])
@@ -115,6 +125,12 @@ export class Metrics {
   /** @param result `ok` or the code of the error; from our own closed lists, never from the peer. */
   handshakeEnded (direction: Direction, result: string, seconds: number): void {
     this.#handshake.observe({ direction, result: bounded(this.#results, result, mostResults) }, seconds)
+  }
+
+  sessionUsed (direction: Direction, source: SessionSource): void { this.#sessions.inc({ direction, source }) }
+
+  sessionsIdle (counts: Readonly<Record<Direction, number>>): void {
+    for (const direction of ['inbound', 'outbound'] as const) this.#idle.set({ direction }, counts[direction])
   }
 
   workloads (known: number, captured: number): void {
@@ -195,6 +211,7 @@ export class Metrics {
   #startAtZero (): void {
     for (const direction of ['inbound', 'outbound'] as const) {
       this.#open.set({ direction }, 0)
+      for (const source of ['fresh', 'reused'] as const) this.#sessions.inc({ direction, source }, 0)
       for (const way of ['sent', 'received'] as const) this.#bytes.inc({ direction, way }, 0)
     }
     for (const source of ['policies', 'node'] as const) {
@@ -205,6 +222,8 @@ export class Metrics {
     for (const result of ['written', 'failed', 'dropped'] as const) this.#events.inc({ result }, 0)
     for (const result of ['written', 'failed', 'overtaken'] as const) this.#conditions.inc({ result }, 0)
     for (const fault of ['flow-closed-twice', 'flow-left-open', 'uncaught'] as const) this.#faults.inc({ fault }, 0)
+    this.#sessions.inc({ direction: 'outbound', source: 'stale' }, 0)
+    this.sessionsIdle({ inbound: 0, outbound: 0 })
     this.workloads(0, 0)
   }
 }

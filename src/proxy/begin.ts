@@ -2,9 +2,10 @@
 
 import { HandshakeError } from '../handshake/index.ts'
 import { Deadline } from '../lib/deadline.ts'
-import type { Session } from '../handshake/index.ts'
+import { peerOf } from './registry.ts'
+import type { Session, VerdictMessage } from '../handshake/index.ts'
 import type { Direction } from '../model/flow.ts'
-import type { FlowAddresses } from '../observe/index.ts'
+import type { Flow, FlowAddresses } from '../observe/index.ts'
 import type { Connection } from '../relay/index.ts'
 import type { LocalPod, NodeParts, Secured } from './pod.ts'
 
@@ -35,6 +36,17 @@ export function agreeing (pod: LocalPod, { clock, timeouts }: NodeParts): Agreem
   return { signal: deadline.signal, [Symbol.dispose]: () => { deadline[Symbol.dispose](); place[Symbol.dispose]() } }
 }
 
+/**
+ * The time that the other end has to answer on an idle session; then the session counts as dead, and the client takes
+ * a fresh one. Less than an application would wait, and more than a packet that is lost takes to be sent again.
+ */
+const answerMs = 2000
+
+/** Ends with the pod, too. */
+export function answering (pod: LocalPod, { clock }: NodeParts): Deadline {
+  return new Deadline({ clock, ms: answerMs, parent: pod.closing, reason: () => new HandshakeError('handshake-timeout', `no answer in ${answerMs} ms`) })
+}
+
 /** Runs a handshake, and tells the metrics how long it took and how it ended. */
 export async function measured (direction: Direction, { clock, metrics }: NodeParts, handshake: () => Promise<Session>): Promise<Session> {
   const from = clock.monotonic()
@@ -42,6 +54,7 @@ export async function measured (direction: Direction, { clock, metrics }: NodePa
   try {
     const session = await handshake()
     ended('ok')
+    metrics.sessionUsed(direction, 'fresh')
     return session
   } catch (error) {
     // The detail of 'peer-untrusted' is from the closed list of identity codes; no other detail is fit for a label.
@@ -50,6 +63,18 @@ export async function measured (direction: Direction, { clock, metrics }: NodePa
     throw error
   }
 }
+
+/** A session that has carried others carries this connection: the other end is known, and nothing of it is believed that has changed. */
+export function carriedBy (session: Session, flow: Flow): Secured {
+  const secured: Secured = { kind: 'verified', session }
+  flow.modeIs('encrypt')
+  flow.identifiedAs(session.flowId)
+  flow.remote(peerOf(secured, flow))
+  return secured
+}
+
+/** What an end says that says nothing, or is not heard yet. */
+export const nobodyObjects: VerdictMessage = { accepted: true, mode: 'encrypt', decidedBy: '', reason: '' }
 
 /** Ends the far side of a connection that was not permitted, letting an agent there hear why. */
 export async function dismiss (secured: Secured): Promise<void> {

@@ -2,31 +2,40 @@
  * The life of a connection that arrives for a local pod.
  *
  * Each step knows more than the one before. Until `secured` we know addresses only; until the permit the application
- * has not heard of the connection; whatever happens, it ends in exactly one record.
+ * has not heard of the connection; whatever happens, it ends in exactly one record. Where an agent speaks for the
+ * client, one connection may follow another in the same session, and each begins anew here.
  */
 
 import { authorize } from './authorize.ts'
-import { addressesOf, agreeing, dialing, dismiss, measured } from './begin.ts'
+import { addressesOf, agreeing, carriedBy, dialing, dismiss, measured, nobodyObjects } from './begin.ts'
 import { endOf, forward } from './forward.ts'
 import { outcomeOfError, resetReasonOf } from './outcome-of.ts'
-import type { VerdictMessage } from '../handshake/index.ts'
+import type { Session, VerdictMessage } from '../handshake/index.ts'
 import type { Flow } from '../observe/index.ts'
 import type { Connection } from '../relay/index.ts'
 import type { LocalPod, NodeParts, Secured } from './pod.ts'
 
-/** Serves one accepted connection until its end; never rejects. */
+/** Serves what comes over one accepted connection, until its end; never rejects. */
 export async function serveInbound (client: Connection, pod: LocalPod, node: NodeParts): Promise<void> {
+  let session = await serveOne(client, undefined, pod, node)
+  while (session !== undefined && await node.idle.next(session, pod)) session = await serveOne(client, session, pod, node)
+}
+
+/** Serves the first connection, or the next one of `known`; the session that may carry another is the result. */
+async function serveOne (client: Connection, known: Session | undefined, pod: LocalPod, node: NodeParts): Promise<Session | undefined> {
   using flow = node.recorder.open('inbound', addressesOf(client))
   using ends = new DisposableStack()
+  ends.use(known)
   try {
     ends.use(pod.places.take())
     flow.local(pod.identity())
     flow.arrivesAt(flow.addresses.originalDestination)
 
     using agreement = agreeing(pod, node)
-    const secured = await secureClient(client, flow, pod, node, agreement.signal)
+    known?.obey(agreement.signal)
+    const secured = known === undefined ? await secureClient(client, flow, pod, node, agreement.signal) : carriedBy(known, flow)
     ends.use(endOf(secured))
-    const theirs = await hearClient(secured, flow)
+    const theirs = await hearClient(secured, flow, node)
 
     const entry = ends.use(node.registry.admit(flow, pod, secured, flow.addresses.originalDestination))
     const judgement = authorize(entry, node)
@@ -37,15 +46,17 @@ export async function serveInbound (client: Connection, pod: LocalPod, node: Nod
       if (!theirs.accepted) flow.deniedByPeer(theirs.decidedBy, theirs.reason)
       flow.close(theirs.accepted ? 'denied-by-policy' : 'denied-by-peer')
       await dismiss(secured)
-      return
+      return undefined
     }
     const application = await dialApplication(client, secured, flow, pod, node)
     const { outcome, detail } = await forward(judgement.permit, endOf(secured), application, node)
     flow.close(outcome, detail)
+    return secured.kind === 'verified' && secured.session.isResting ? secured.session : undefined
   } catch (error) {
     client.reset()
     const { outcome, detail } = outcomeOfError(error)
     flow.close(outcome, detail)
+    return undefined
   }
 }
 
@@ -63,13 +74,12 @@ async function secureClient (client: Connection, flow: Flow, pod: LocalPod, node
   return { kind: 'verified', session }
 }
 
-const nobodyObjects: VerdictMessage = { accepted: true, mode: 'encrypt', decidedBy: '', reason: '' }
-
 /** Exchanges greetings, and hears what the client's end says of us. */
-async function hearClient (secured: Secured, flow: Flow): Promise<VerdictMessage> {
+async function hearClient (secured: Secured, flow: Flow, { metrics }: NodeParts): Promise<VerdictMessage> {
   if (secured.kind === 'plain') return nobodyObjects
   secured.session.greet(flow.addresses.originalDestination)
   await secured.session.greeted()
+  if (secured.session.uses > 1) metrics.sessionUsed('inbound', 'reused')
   return await secured.session.told()
 }
 

@@ -8,6 +8,7 @@ import type { Identity } from '../model/workload.ts'
 import type { FlowRecorder, Metrics } from '../observe/index.ts'
 import type { PolicySet } from '../policy/index.ts'
 import type { Connection, Transport } from '../relay/index.ts'
+import type { IdleSessions } from './idle.ts'
 import type { Places } from './places.ts'
 import type { Registry } from './registry.ts'
 
@@ -46,10 +47,11 @@ export interface NodeParts {
   readonly recorder: FlowRecorder
   readonly transport: Transport
   readonly registry: Registry
+  readonly idle: IdleSessions
   /** The policies as of now. */
   policies (): PolicySet
   readonly clock: Clock
-  readonly metrics: Pick<Metrics, 'handshakeEnded'>
+  readonly metrics: Pick<Metrics, 'handshakeEnded' | 'sessionUsed'>
   readonly timeouts: Timeouts
 }
 

@@ -11,7 +11,10 @@ import type { SocketAddress } from '../model/address.ts'
 import type { Fd } from '../sys/index.ts'
 import type { Ending, Meter, RevokeSignal } from './ending.ts'
 
-/** A connected TCP socket that nobody has read from. Securing, forwarding or resetting takes it away. */
+/**
+ * A connected TCP socket that nobody has read from. Securing, forwarding or resetting takes it away; its addresses stay
+ * known.
+ */
 export interface Connection extends Disposable {
   readonly local: SocketAddress
   readonly remote: SocketAddress
@@ -56,7 +59,12 @@ export interface Transport {
   secureOutbound (connection: Connection, parts: HandshakeParts, signal: AbortSignal): Promise<Session>
   /** Proves both ends of a connection that has arrived for the local pod. The connection is gone when it rejects. */
   secureInbound (connection: Connection, parts: HandshakeParts, signal: AbortSignal): Promise<Session>
-  /** Moves bytes until both directions have ended. Resolves once, when it is over; never rejects. */
+  /** Whether the two can be forwarded to each other: they have to be in one thread. */
+  canForward (client: Connection, server: Session): boolean
+  /**
+   * Moves bytes until both directions have ended. Resolves once, when it is over; never rejects. Sockets are then gone,
+   * and so are sessions, unless it was 'completed' and the session rests: then it may carry another connection.
+   */
   forward (client: End, server: End, meter: Meter, revoke: RevokeSignal): Promise<Ending>
   /** Ends all that is left, and the threads. */
   close (): Promise<void>

@@ -82,7 +82,7 @@ t.test('greetings and verdicts arrive, and data follows the client\'s verdict wi
   t.same(await server.told(), { accepted: true, mode: 'encrypt', decidedBy: 'rule', reason: 'why' })
   const data = await new Promise<string>(resolve => {
     const nothing = (): void => {}
-    server.channel.forward({ onData: bytes => { resolve(Buffer.from(bytes).toString()) }, onEnd: nothing, onVerdict: nothing, onReset: nothing, onCertificate: nothing, onBroken: nothing, onDrain: nothing, onFinish: nothing })
+    server.channel.forward({ onData: bytes => { resolve(Buffer.from(bytes).toString()) }, onEnd: nothing, onVerdict: nothing, onReset: nothing, onCertificate: nothing, onGoingAway: nothing, onBroken: nothing, onDrain: nothing, onFinish: nothing })
   })
   t.equal(data, 'early')
 })

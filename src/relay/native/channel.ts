@@ -2,7 +2,7 @@
 
 import { HandshakeError, expectFrame } from '../../handshake/index.ts'
 import type { ControlChannel } from '../../handshake/index.ts'
-import type { ControlType, Frame } from '../../frames/index.ts'
+import type { ControlType, Frame, FrameType } from '../../frames/index.ts'
 import type { ConnectionId } from './protocol.ts'
 import type { ConnectionReport, RelayThread } from './thread.ts'
 
@@ -20,6 +20,7 @@ export class NativeChannel implements ControlChannel {
   #broken: Error | undefined
   #isDropped = false
   #sink: ((frame: Frame) => void) | undefined
+  #listener: ((type: FrameType | undefined) => void) | undefined
   readonly #secured = Promise.withResolvers<Shown>()
   readonly #gone = Promise.withResolvers<void>()
 
@@ -41,11 +42,23 @@ export class NativeChannel implements ControlChannel {
     this.thread.post({ op: 'send', id: this.id, frame })
   }
 
+  listen (listener: (type: FrameType | undefined) => void): () => void {
+    this.#listener = listener
+    if (this.#queue.length > 0 || this.#broken !== undefined) this.#tell()
+    return () => { this.#listener = undefined }
+  }
+
+  /** The thread knows by itself. */
+  begin (): void {}
+
   /** From now on frames go to `sink`, those that wait first. */
   forward (sink: (frame: Frame) => void): void {
     this.#sink = sink
     for (const frame of this.#queue.splice(0)) sink(frame)
   }
+
+  /** It is not forwarded any more: frames wait again. */
+  rest (): void { this.#sink = undefined }
 
   /** The connection is gone, or belongs to somebody else: nothing more will be heard. */
   leave (): void {
@@ -76,8 +89,9 @@ export class NativeChannel implements ControlChannel {
     if (this.#sink !== undefined) { this.#sink(frame); return }
     const waiter = this.#waiter
     this.#waiter = undefined
-    if (waiter === undefined) this.#queue.push(frame)
-    else waiter.resolve(frame)
+    if (waiter !== undefined) { waiter.resolve(frame); return }
+    this.#queue.push(frame)
+    this.#tell()
   }
 
   #wait (): Promise<Frame> {
@@ -90,5 +104,12 @@ export class NativeChannel implements ControlChannel {
     this.#secured.reject(error)
     this.#waiter?.reject(error)
     this.#waiter = undefined
+    this.#tell()
+  }
+
+  #tell (): void {
+    const listener = this.#listener
+    this.#listener = undefined
+    listener?.(this.#queue[0]?.type)
   }
 }

@@ -26,6 +26,8 @@ export async function forward (client: End, server: End, meter: Meter, revoke: R
   if (revoke.aborted) return refuse(client, server, revoke.reason as Revocation) // the type RevokeSignal says so
   take(client)
   take(server)
+  const { session } = ends.client.session === undefined ? ends.server : ends.client
+  const mode = session?.of.mode ?? 'encrypt'
   return await new Promise(resolve => {
     let why: Ending | undefined
     /** Ends it for our own reason; the thread answers with the last counts. */
@@ -44,11 +46,10 @@ export async function forward (client: End, server: End, meter: Meter, revoke: R
       if (report.is !== 'ended') return
       revoke.removeEventListener('abort', onRevoke)
       thread.forwards.delete(id)
-      for (const { session } of Object.values(ends)) session?.channel.leave()
+      for (const { session } of Object.values(ends)) if (session !== undefined) release(session, mode === 'encrypt' && report.ending.kind === 'completed', why)
       resolve(why ?? endingOf(report.ending))
     })
-    const { session } = ends.client.session === undefined ? ends.server : ends.client
-    thread.post({ op: 'forward', client: id, server: ends.server.id, mode: session?.of.mode ?? 'encrypt' })
+    thread.post({ op: 'forward', client: id, server: ends.server.id, mode })
     revoke.addEventListener('abort', onRevoke, { once: true })
     for (const by of ['client', 'server'] as const) {
       const { session } = ends[by]
@@ -57,12 +58,23 @@ export async function forward (client: End, server: End, meter: Meter, revoke: R
   })
 }
 
+/** A session of a connection that is over, `isThere` or gone with it. */
+function release ({ of, channel }: NonNullable<Handle['session']>, isThere: boolean, why: Ending | undefined): void {
+  if (!isThere) { channel.leave(); return }
+  channel.rest()
+  if (why === undefined) of.rest()
+  else if (why.kind === 'revoked') void of.abort(why.revocation.code, why.revocation.message) // it was completed just before
+  else void of.close()
+}
+
 /** A frame that came while forwarding. */
 function hear (frame: Frame, session: Session, abort: (why: Abort) => void): void {
   try {
     if (frame.type === FrameType.verdict) {
       const verdict = session.hear(decodeVerdict(frame.payload))
       if (!verdict.accepted) abort({ kind: 'refused', verdict })
+    } else if (frame.type === FrameType.goingAway) {
+      session.peerLeaves()
     } else if (frame.type === FrameType.certificate) {
       // Bytes flow on while we look: they were permitted by the certificate of before, which was as good until now.
       session.believe(decodeCertificate(frame.payload))

@@ -62,7 +62,10 @@ export type Report =
   | { readonly is: 'gone', readonly id: ConnectionId }
   /** Application bytes that were passed on since the last report: triples of id of the client, from client, from server. */
   | { readonly is: 'moved', readonly counts: readonly number[] }
-  /** A forwarded connection is over: both descriptors are closed, or will be without further word. */
+  /**
+   * A forwarded connection is over: both descriptors are closed, or will be without further word. But after 'completed' a
+   * session is as it was before `forward`, for another connection.
+   */
   | { readonly is: 'ended', readonly client: ConnectionId, readonly fromClient: number, readonly fromServer: number, readonly ending: ThreadEnding }
   | { readonly is: 'census' } & Census
   /** The last word: what it still held after letting go of all it knew of. */

@@ -9,6 +9,7 @@ import { forward } from './forward.ts'
 import { RelayThread } from './thread.ts'
 import type { HandshakeParts } from '../../handshake/index.ts'
 import type { Role } from '../../frames/index.ts'
+import type { Svid } from '../../identity/index.ts'
 import type { SocketAddress } from '../../model/address.ts'
 import type { Census } from '../../sys/index.ts'
 import type { Ending, Meter, RevokeSignal } from '../ending.ts'
@@ -99,6 +100,10 @@ export class NativeTransport implements Transport {
     return await this.#secure('server', ours(connection), parts, signal)
   }
 
+  canForward (client: Connection, server: Session): boolean {
+    return server.channel instanceof NativeChannel && server.channel.thread === ours(client).thread
+  }
+
   async forward (client: End, server: End, meter: Meter, revoke: RevokeSignal): Promise<Ending> {
     return await forward(client, server, meter, revoke)
   }
@@ -121,7 +126,7 @@ export class NativeTransport implements Transport {
 
   async #secure (role: Role, connection: NativeConnection, parts: HandshakeParts, signal: AbortSignal): Promise<Session> {
     const { id, thread } = connection
-    const context = await this.#contextFor(connection, parts, signal)
+    const { svid, context } = await this.#contextFor(connection, parts, signal)
     if (signal.aborted) { connection.reset(); throw signal.reason }
     if (!connection.take()) throw new HandshakeError('handshake-failed', 'closed')
     const channel = new NativeChannel(id, thread)
@@ -130,16 +135,17 @@ export class NativeTransport implements Transport {
     thread.post({ op: 'secure', id, role, context, mayLeave: asks === 'authenticate' })
     try {
       const shown = await channel.secured
-      return await Session.prove({ role, asks, ...shown, channel, hangUp: () => channel.drop('politely'), cut: () => { void channel.drop('reset') } }, parts)
+      return await Session.prove({ role, svid, asks, ...shown, channel, hangUp: () => channel.drop('politely'), cut: reason => { void channel.drop('reset', reason) } }, parts)
     } catch (error) {
       await channel.drop('reset')
       throw error
     }
   }
 
-  async #contextFor (connection: NativeConnection, parts: HandshakeParts, signal: AbortSignal): Promise<number> {
+  async #contextFor (connection: NativeConnection, parts: HandshakeParts, signal: AbortSignal): Promise<{ readonly svid: Svid, readonly context: number }> {
     try {
-      return this.#contexts.numberOf(await ownSvid(parts, signal), parts, connection.thread)
+      const svid = await ownSvid(parts, signal)
+      return { svid, context: this.#contexts.numberOf(svid, parts, connection.thread) }
     } catch (error) {
       connection.reset()
       throw error

@@ -16,7 +16,7 @@ export function join (client: Leg, server: Leg, meter: Meter, revoke: RevokeSign
     // Each direction is over when its end was heard here and has been handed to the kernel there.
     let open = 4
     const closeOne = (): void => {
-      if (--open === 0) finish({ kind: 'completed' }, leg => { leg.close() })
+      if (--open === 0) finish({ kind: 'completed' }, leg => { leg.conclude() })
     }
     const finish = (ending: Ending, how: (leg: Leg) => void): void => {
       if (over) return

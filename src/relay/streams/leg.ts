@@ -32,6 +32,6 @@ export interface Leg {
   resume (): void
   /** Aborts: the application at the other end sees a reset. Safe to call at any time, also twice. */
   abort (reason: ResetReason, detail: string): void
-  /** Releases what is left after both directions have ended cleanly. */
-  close (): void
+  /** Both directions have ended cleanly: a socket is gone, a session rests. */
+  conclude (): void
 }

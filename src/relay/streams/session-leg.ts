@@ -25,6 +25,7 @@ export class SessionLeg implements Leg {
         if (!verdict.accepted) this.#end(() => { sink.onAbort({ kind: 'refused', verdict }) })
       },
       onCertificate: chain => { this.#session.believe(chain) },
+      onGoingAway: () => { this.#session.peerLeaves() },
       onReset: (reason, detail) => { this.#end(() => { sink.onAbort({ kind: 'told', reason, detail }) }) },
       onBroken: error => { this.#end(() => { sink.onAbort({ kind: 'reset', detail: codeOf(error) ?? messageOf(error) }) }) },
     })
@@ -41,15 +42,17 @@ export class SessionLeg implements Leg {
     void this.#session.abort(reason, detail)
   }
 
-  close (): void {
+  conclude (): void {
     if (this.#over) return
     this.#over = true
-    void this.#session.close()
+    this.#session.rest()
   }
 
   #end (tell: () => void): void {
     if (this.#over) return
     tell()
-    this.close()
+    if (this.#over) return
+    this.#over = true
+    void this.#session.close()
   }
 }

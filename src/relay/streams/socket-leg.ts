@@ -55,5 +55,5 @@ export class SocketLeg implements Leg {
     if (!this.#socket.destroyed) this.#socket.resetAndDestroy()
   }
 
-  close (): void { this.#over = true }
+  conclude (): void { this.#over = true }
 }

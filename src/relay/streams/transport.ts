@@ -38,6 +38,8 @@ export class StreamTransport implements Transport {
     return await secureInbound(ours(connection).take(), parts, signal)
   }
 
+  canForward (): boolean { return true }
+
   async forward (client: End, server: End, meter: Meter, revoke: RevokeSignal): Promise<Ending> {
     return await join(legOf(client), legOf(server), meter, revoke)
   }

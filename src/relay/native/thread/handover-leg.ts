@@ -63,12 +63,13 @@ export class HandoverLeg implements Leg {
     this.#plain.abort()
   }
 
-  close (): void {
+  /** It may have left TLS, or was ready to: it carries no other connection. */
+  conclude (): void {
     const secure = this.#secure
     // Whoever has left, in either direction, ends as plain TCP does: both ends are out already.
     if (secure !== undefined && !secure.isLeaving && !secure.hasLeft) { secure.close(); return }
     this.#endTls()
-    this.#plain.close()
+    this.#plain.conclude()
   }
 
   get #sender (): Leg { return this.sendsBare ? this.#plain : this.#secure ?? this.#plain }

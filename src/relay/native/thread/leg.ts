@@ -44,6 +44,6 @@ export interface Leg {
   readonly failure: Failure | undefined
   /** Aborts: the application sees a reset; an agent is sent `frame` first, where there is one. */
   abort (frame: Uint8Array | undefined): void
-  /** Lets go after both directions have ended. */
-  close (): void
+  /** Both directions have ended: a socket is let go, a session is ready for another connection. */
+  conclude (): void
 }

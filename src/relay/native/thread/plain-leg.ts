@@ -81,10 +81,10 @@ export class PlainLeg implements Leg {
 
   abort (): void {
     if (this.#fd.isOpen) resetOnClose(this.#fd.number)
-    this.close()
+    this.conclude()
   }
 
-  close (): void {
+  conclude (): void {
     this.#letGo()
     this.#loop.remove(this.wire)
     this.#fd.close()

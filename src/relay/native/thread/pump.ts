@@ -87,8 +87,8 @@ export class Pump implements Task {
 
   #complete (): void {
     this.#end()
-    this.#parts.client.close()
-    this.#parts.server.close()
+    this.#parts.client.conclude()
+    this.#parts.server.conclude()
     this.#parts.onEnd({ kind: 'completed' })
   }
 

@@ -24,12 +24,18 @@ type Entry =
   | { readonly is: 'raw', readonly socket: RawSocket }
   | { readonly is: 'securing', readonly securing: Securing }
   | { readonly is: 'secured', readonly secured: Secured }
-  | { readonly is: 'forwarding', readonly forward: Forward, readonly leg: Leg }
+  | { readonly is: 'forwarding', readonly forward: Forward, readonly end: ForwardEnd }
 
 interface Forward {
   readonly client: ConnectionId
   readonly server: ConnectionId
   readonly pump: Pump
+}
+
+/** One end of what is forwarded; a session is there afterwards, too. */
+interface ForwardEnd {
+  readonly leg: Leg
+  readonly secured: Secured | undefined
 }
 
 /** How often bytes in motion are reported, ms. */
@@ -169,28 +175,29 @@ export class Relay {
   #send (id: ConnectionId, frame: Uint8Array): void {
     const entry = this.#entries.get(id)
     if (entry?.is === 'secured') entry.secured.leg.control(frame)
-    else if (entry?.is === 'forwarding') entry.leg.control(frame)
+    else if (entry?.is === 'forwarding') entry.end.leg.control(frame)
   }
 
   #forward ({ client, server, mode }: Order & { op: 'forward' }): void {
-    const [clientLeg, serverLeg] = [this.#toLeg(client, mode), this.#toLeg(server, mode)]
+    const [clientEnd, serverEnd] = [this.#toEnd(client, mode), this.#toEnd(server, mode)]
     const pump = new Pump({
-      client: clientLeg, server: serverLeg, loop: this.#loop, chunks: this.#chunks, pipes: this.#pipes,
+      client: clientEnd.leg, server: serverEnd.leg, loop: this.#loop, chunks: this.#chunks, pipes: this.#pipes,
       onMoved: () => { this.#note(forward) },
       onEnd: ending => { this.#ended(forward, ending) },
     })
     const forward = { client, server, pump }
-    this.#entries.set(client, { is: 'forwarding', forward, leg: clientLeg })
-    this.#entries.set(server, { is: 'forwarding', forward, leg: serverLeg })
+    this.#entries.set(client, { is: 'forwarding', forward, end: clientEnd })
+    this.#entries.set(server, { is: 'forwarding', forward, end: serverEnd })
   }
 
-  #toLeg (id: ConnectionId, mode: SecureMode): Leg {
+  #toEnd (id: ConnectionId, mode: SecureMode): ForwardEnd {
     const entry = this.#entries.get(id)
-    if (entry?.is === 'raw') return new PlainLeg(entry.socket.fd, entry.socket.wire, this.#loop, this.#chunks)
+    if (entry?.is === 'raw') return { leg: new PlainLeg(entry.socket.fd, entry.socket.wire, this.#loop, this.#chunks), secured: undefined }
     if (entry?.is !== 'secured') throw new Error('nothing to forward')
-    const { leg, fd } = entry.secured
-    leg.open(mode)
-    return mode === 'encrypt' ? leg : new HandoverLeg(leg, fd, this.#loop, this.#chunks)
+    const { secured } = entry
+    secured.leg.open(mode)
+    if (mode === 'encrypt') return { leg: secured.leg, secured }
+    return { leg: new HandoverLeg(secured.leg, secured.fd, this.#loop, this.#chunks), secured: undefined }
   }
 
   #abort (client: ConnectionId, frame: Uint8Array | undefined): void {
@@ -201,10 +208,19 @@ export class Relay {
   }
 
   #ended (forward: Forward, ending: (Report & { is: 'ended' })['ending']): void {
-    this.#entries.delete(forward.client)
-    this.#entries.delete(forward.server)
+    for (const id of [forward.client, forward.server]) this.#leave(id, ending.kind === 'completed')
     this.#moved.delete(forward)
     this.#report({ is: 'ended', client: forward.client, ...forward.pump.takeMoved(), ending })
+  }
+
+  /** What was forwarded is gone, unless it is a session and may be used again. */
+  #leave (id: ConnectionId, isReusable: boolean): void {
+    const entry = this.#entries.get(id)
+    this.#entries.delete(id)
+    if (!isReusable || entry?.is !== 'forwarding' || entry.end.secured === undefined) return
+    const { secured } = entry.end
+    this.#entries.set(id, { is: 'secured', secured })
+    secured.resume()
   }
 
   #note (forward: Forward): void {

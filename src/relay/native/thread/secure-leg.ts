@@ -2,7 +2,8 @@
  * A connection to another agent, under TLS: frames in both directions.
  *
  * Before `open` only control frames are read, and the first data frame stays where it is; they are given to
- * `onControl`. After it data is delivered, and the frames that end or abort a direction are obeyed here.
+ * `onControl`. After it data is delivered, and the frames that end or abort a direction are obeyed here. After
+ * `conclude` it is as before `open`.
  *
  * Where both verdicts are content with `authenticate` each direction leaves TLS: a leave frame, close_notify, bare
  * bytes (`HandoverLeg` has them). So that none of those ends in OpenSSL's buffer, nothing is read ahead before it is
@@ -56,7 +57,8 @@ export class SecureLeg implements Leg {
   #hasLeft = false
   #endSent = false
   #endReceived = false
-  #peerHasSeenOurEnd = false
+  /** Everything that either end has sent is known to have arrived. */
+  #isSettled = false
   #failure: Failure | undefined
   #broken: HandshakeError | undefined
 
@@ -137,6 +139,7 @@ export class SecureLeg implements Leg {
 
   /** Sends a whole control frame, now or as soon as the wire takes it. */
   control (frame: Uint8Array): void {
+    this.#isSettled = false // this one may still be on its way
     if (this.#failure === undefined) this.#writer.control(frame)
   }
 
@@ -144,6 +147,13 @@ export class SecureLeg implements Leg {
     if (this.#endSent) return
     this.#endSent = true
     this.control(encodeEnd(this.#endReceived))
+  }
+
+  conclude (): void {
+    this.#verdictHeard = this.#endSent = this.#endReceived = false
+    this.#ours = this.#theirs = undefined
+    this.#early = 0
+    this.#reader.wake()
   }
 
   abort (frame: Uint8Array | undefined): void {
@@ -156,7 +166,7 @@ export class SecureLeg implements Leg {
    * 3.6). Otherwise it ends politely, so that the last frame gets through.
    */
   close (): void {
-    if (this.#endSent && this.#endReceived && this.#peerHasSeenOurEnd) {
+    if (this.#isSettled) {
       resetOnClose(this.#parts.fd.number)
       this.release()
     } else if (this.#failure !== undefined) {
@@ -243,7 +253,7 @@ export class SecureLeg implements Leg {
       return received.failed
     }
     try {
-      this.#peerHasSeenOurEnd = decodeEnd(payload)
+      this.#isSettled = decodeEnd(payload) && this.#endSent
     } catch {
       this.#break('protocol-error', 'malformed end')
       return received.failed

@@ -1,4 +1,4 @@
-/** A connection under TLS that is not forwarded yet: control frames come and go, data waits. */
+/** A connection under TLS that is not forwarded now: control frames come and go, data waits. */
 
 import { HandshakeError } from '../../../frames/index.ts'
 import { received } from './leg.ts'
@@ -16,15 +16,18 @@ export interface SecuredParts extends Omit<SecureLegParts, 'onGone'> {
 export class Secured implements Task {
   readonly leg: SecureLeg
   readonly fd: Fd
-  readonly #onBroken: (error: HandshakeError) => void
+  readonly #parts: SecuredParts
   #toldBroken = false
 
   constructor (parts: SecuredParts) {
     this.leg = new SecureLeg({ ...parts, onGone: () => { parts.onGone(this.leg) } })
     this.fd = parts.fd
-    this.#onBroken = parts.onBroken
-    parts.loop.assign(parts.wire, this)
+    this.#parts = parts
+    this.resume()
   }
+
+  /** The leg was forwarded, and is not any more. */
+  resume (): void { this.#parts.loop.assign(this.#parts.wire, this) }
 
   run (): boolean {
     const { leg } = this
@@ -39,6 +42,6 @@ export class Secured implements Task {
   #tell (error: HandshakeError | undefined): void {
     if (this.#toldBroken) return
     this.#toldBroken = true
-    this.#onBroken(error ?? new HandshakeError('handshake-failed', 'peer-closed'))
+    this.#parts.onBroken(error ?? new HandshakeError('handshake-failed', 'peer-closed'))
   }
 }

@@ -1,0 +1,13 @@
+import t from 'tap'
+import { reuse } from '../conformance/reuse.ts'
+import { openTransport } from '../fixtures/transports.ts'
+import { openWorld } from '../fixtures/world.ts'
+
+t.setTimeout(900_000)
+
+for (const [client, server] of [['streams', 'streams'], ['native', 'native'], ['native', 'streams'], ['streams', 'native']] as const) {
+  t.test(`${client} to ${server}`, t => {
+    reuse(t, options => openWorld({ ...options, transports: { client: openTransport(t, client), server: openTransport(t, server) } }))
+    t.end()
+  })
+}
