@@ -1,9 +1,9 @@
 /** The policies that are enforced now: from the manifests of a source, with what is wrong told. */
 
-import { PolicyStore, parseManifests } from '../policy/index.ts'
+import { formatRef, PolicyStore, parseManifests } from '../policy/index.ts'
 import type { Manifest } from '../cluster/index.ts'
 import type { Log, Metrics, Readiness } from '../observe/index.ts'
-import type { CompileOptions, Finding, InvalidObject, PolicySet } from '../policy/index.ts'
+import type { CompileOptions, Finding, InvalidObject, Policy, PolicySet, ReadObjects } from '../policy/index.ts'
 
 export interface PoliciesParts {
   readonly log: Log
@@ -20,6 +20,9 @@ export class Policies {
   readonly #parts: PoliciesParts
   readonly #options: PoliciesOptions
   readonly #store: PolicyStore
+  /** Of ten thousand policies one has changed: the others keep their objects, and need no thought. */
+  readonly #known: ReadObjects = new WeakMap()
+  #enforced = new Map<string, Policy>()
   #invalid: readonly InvalidObject[] = []
   #findings: readonly Finding[] = []
   #troubled: readonly string[] = []
@@ -40,10 +43,11 @@ export class Policies {
 
   /** Enforces these manifests from now on. An invalid one keeps its subject closed, and is told. */
   replace (manifests: readonly Manifest[]): void {
-    const { policies, invalid, findings } = parseManifests(manifests.map(({ object }) => object), this.#options)
-    const wanted = new Set(policies.map(({ ref }) => nameOf(ref)))
-    const gone = this.#store.policies.map(({ ref }) => ref).filter(ref => !wanted.has(nameOf(ref)))
-    this.#store.apply({ put: policies, remove: gone })
+    const { policies, invalid, findings } = parseManifests(manifests.map(({ object }) => object), { ...this.#options, known: this.#known })
+    const wanted = new Map(policies.map(policy => [formatRef(policy.ref), policy]))
+    const gone = [...this.#enforced].filter(([name]) => !wanted.has(name)).map(([, { ref }]) => ref)
+    this.#store.apply({ put: [...wanted].filter(([name, policy]) => this.#enforced.get(name) !== policy).map(([, policy]) => policy), remove: gone })
+    this.#enforced = wanted
     this.#invalid = invalid
     this.#findings = findings
     this.#tellInvalid()

@@ -21,7 +21,12 @@ export interface Finding extends PolicyRef {
   readonly reason: string
 }
 
+/** What objects have been read as; for one who reads almost the same objects again and again, and never changes one. */
+export type ReadObjects = WeakMap<object, ParsedObject | 'no policy'>
+
 export interface ParseOptions {
+  /** An object that is known here is not read again; what is read is added. @default nothing is known */
+  readonly known?: ReadObjects
   /** Label keys that issuers do not sign, so that no peer ever shows them. @default [] */
   readonly unsignedLabels?: readonly string[]
 }
@@ -55,12 +60,12 @@ export const policyKinds = {
  * Reads every policy among `objects` (any JSON values; lists are opened). Never throws. The result does not depend
  * on the order of the objects. Two different objects of one name are both invalid: nobody can say which is meant.
  */
-export function parseManifests (objects: readonly unknown[], { unsignedLabels = [] }: ParseOptions = {}): ParsedManifests {
+export function parseManifests (objects: readonly unknown[], { unsignedLabels = [], known = new WeakMap() }: ParseOptions = {}): ParsedManifests {
   const parsed: ParsedObject[] = []
   let ignored = 0
   for (const object of openLists(objects)) {
-    const one = parseObject(object)
-    if (one === undefined) ignored++
+    const one = knownObject(object, known)
+    if (one === 'no policy') ignored++
     else parsed.push(one)
   }
   const settled = settle(parsed)
@@ -73,7 +78,7 @@ export function parseManifests (objects: readonly unknown[], { unsignedLabels = 
   }
 }
 
-interface ParsedObject {
+export interface ParsedObject {
   readonly policy: Policy
   readonly problems: readonly Problem[]
   readonly warnings: readonly Problem[]
@@ -81,11 +86,19 @@ interface ParsedObject {
   readonly text: string
 }
 
-/** `undefined` for what is no policy. */
-function parseObject (object: unknown): ParsedObject | undefined {
+function knownObject (object: unknown, known: ReadObjects): ParsedObject | 'no policy' {
+  if (typeof object !== 'object' || object === null) return parseObject(object)
+  const before = known.get(object)
+  if (before !== undefined) return before
+  const parsed = parseObject(object)
+  known.set(object, parsed)
+  return parsed
+}
+
+function parseObject (object: unknown): ParsedObject | 'no policy' {
   const place = new Place(object)
   const kind = kindOf(place)
-  if (kind === undefined) return undefined
+  if (kind === undefined) return 'no policy'
   place.record(['apiVersion', 'kind', 'metadata', 'spec', 'status'])
   if (place.at('apiVersion').value !== `${kind.group}/${kind.version}`) place.at('apiVersion').refuse(`${kind.group}/${kind.version} is expected`)
   const policy = kind.read(place)
