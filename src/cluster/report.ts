@@ -26,12 +26,12 @@ export function reportFailures (source: ClusterSource, parts: ReportParts): Unsu
 function tellFailure ({ origin, source, message }: SourceFailure, { log, metrics, readiness }: ReportParts): void {
   metrics.reloadFailed(source)
   readiness.trouble(origin, message)
-  log.error('a changed file cannot be used; its last good state stays in force', { file: origin, problem: message })
+  log.error('facts cannot be read; their last good state stays in force', { origin, problem: message })
 }
 
 function tellEnd (origin: string, { log, readiness }: ReportParts): void {
   readiness.settled(origin)
-  log.info('a file that could not be used is good again', { file: origin })
+  log.info('facts can be read again', { origin })
 }
 
 function includes (failures: readonly SourceFailure[], wanted: SourceFailure): boolean {

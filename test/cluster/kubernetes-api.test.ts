@@ -1,6 +1,7 @@
 /** The client: what it makes of a server that is slow, busy, forgetful, or not there. */
 
 import { mkdirSync } from 'node:fs'
+import { createServer } from 'node:http'
 import t from 'tap'
 import { Api, KubernetesSource, openCredentials } from '../../src/cluster/index.ts'
 import { systemClock } from '../../src/lib/clock.ts'
@@ -10,6 +11,7 @@ import { FakeClock } from '../fixtures/clock.ts'
 import { eventually } from '../fixtures/eventually.ts'
 import { TestFolder } from '../fixtures/folder.ts'
 import { KubernetesWorld, paths } from '../fixtures/kubernetes-world.ts'
+import type { AddressInfo } from 'node:net'
 
 function names (source: KubernetesSource): string[] {
   return source.manifests().map(({ origin }) => origin.replace('NetworkPolicy shop/', ''))
@@ -97,6 +99,26 @@ t.test('an answer that does not come, or stops coming, is given up; a watch may 
   await eventually(() => told.length === 1)
   stop.abort(new Error('enough'))
   await t.rejects(watching, /enough/)
+})
+
+t.test('a kept connection that the server lets go just now costs one more try, and no failure', async t => {
+  // It answers the first request of each connection and resets the connection at the second.
+  let requests = 0
+  const server = createServer((request, response) => {
+    requests++
+    if (seen.has(request.socket)) { request.socket.resetAndDestroy(); return }
+    seen.add(request.socket)
+    response.writeHead(200, { 'Content-Type': 'application/json' }).end('{"n": 1}')
+  })
+  const seen = new WeakSet<object>()
+  await new Promise<void>(resolve => { server.listen(0, '127.0.0.1', resolve) })
+  t.teardown(() => { server.closeAllConnections(); server.close() })
+  const { port } = server.address() as AddressInfo // it listens on TCP
+  using api = new Api({ server: new URL(`http://127.0.0.1:${port}`), options: async () => ({}) })
+  t.same(await api.request('/a'), { n: 1 })
+  t.same(await api.request('/b'), { n: 1 })
+  t.equal(requests, 3)
+  await t.rejects(api.request('/c', { method: 'POST', body: {} }), { code: 'api-unreachable' }, 'what may have been done is not done again')
 })
 
 t.test('an API server that is away for hours costs little, takes nothing away, and is found again', async t => {

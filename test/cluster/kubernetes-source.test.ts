@@ -233,6 +233,9 @@ t.test('kinds of policies come and go with their definitions', async t => {
     origin: 'AccessPolicy a',
     object: { apiVersion: 'liburna.io/v1alpha1', kind: 'AccessPolicy', metadata: { name: 'a', annotations: {} }, spec: { rules: [] } },
   }])
+  await eventually(() => world.server.requests.filter(line => line.includes('accesspolicies?watch=true')).length === 2)
+  await eventually(() => world.server.watching(paths.accessPolicies) === 1)
+  t.same(source.failures(), [], 'watched anew, when the definition has come to rest')
   world.server.withdraw(paths.accessPolicies)
   await eventually(() => source.manifests().length === 0, 20_000)
   t.same(source.failures(), [])

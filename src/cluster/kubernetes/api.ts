@@ -2,7 +2,7 @@
 
 import { Agent as HttpAgent, request as httpRequest } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
-import { messageOf } from '../../lib/error.ts'
+import { codeOf, messageOf } from '../../lib/error.ts'
 import { ClusterError } from '../error.ts'
 import { textAt } from './json.ts'
 import { linesOf } from './lines.ts'
@@ -87,7 +87,7 @@ export class Api implements Disposable {
     throw refusal(path, status, response.headers['retry-after'], await textOf(path, response, mostErrorBytes, request.signal).catch(() => ''))
   }
 
-  #roundTrip (path: string, request: ApiRequest, credentials: object, kind: Kind): Promise<IncomingMessage> {
+  #roundTrip (path: string, request: ApiRequest, credentials: object, kind: Kind, isRetry = false): Promise<IncomingMessage> {
     const { method = 'GET', query = {}, accept = 'application/json', body, contentType = 'application/json', signal } = request
     const url = new URL(path, this.#credentials.server)
     for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value)
@@ -96,7 +96,12 @@ export class Api implements Disposable {
       const sent = (this.#isTls ? httpsRequest : httpRequest)(url, { agent: this.#agent, ...credentials, method, headers, ...signal !== undefined && { signal } })
       sent.setTimeout(this.#silenceMs, () => { sent.destroy(new Error(`no answer for ${this.#silenceMs} ms`)) })
       sent.on('socket', socket => { socket.setKeepAlive(true, keepAliveMs) })
-      sent.on('error', error => { reject(brokenOff(path, error, signal)) })
+      sent.on('error', error => {
+        // A connection that was kept, and that the server let go at this very moment, says nothing of the server.
+        const isStale = !isRetry && method === 'GET' && sent.reusedSocket && codeOf(error) === 'ECONNRESET' && signal?.aborted !== true
+        if (isStale) resolve(this.#roundTrip(path, request, credentials, kind, true))
+        else reject(brokenOff(path, error, signal))
+      })
       sent.on('response', response => {
         if (kind === 'watch') sent.setTimeout(0)
         resolve(response)

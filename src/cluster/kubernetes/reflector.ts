@@ -56,7 +56,7 @@ export class Reflector<T> {
   readonly #end = new AbortController()
   readonly #pause: Pause
   readonly #synced = Promise.withResolvers<void>()
-  #items: ReadonlyMap<string, T> = new Map()
+  #items = new Map<string, T>()
   #version: string | undefined
   #isSynced = false
   #problem: string | undefined
@@ -64,6 +64,7 @@ export class Reflector<T> {
   #heardMs: number
   #absentSinceMs: number | undefined
   #attempt = 0
+  #watching = new AbortController()
 
   constructor (options: ReflectorOptions<T>, parts: ReflectorParts) {
     this.#options = options
@@ -72,7 +73,7 @@ export class Reflector<T> {
     this.#heardMs = parts.clock.now()
   }
 
-  /** By `namespace/name` (`name` where there is no namespace). Another map after each change. */
+  /** By `namespace/name` (`name` where there is no namespace). Changes in place: copying ten thousand for each event takes longer than the event. */
   get items (): ReadonlyMap<string, T> { return this.#items }
   get resource (): Resource { return this.#options.resource }
   /** Resolves when `items` is complete for the first time. */
@@ -94,6 +95,9 @@ export class Reflector<T> {
     this.#attempt = 0
     this.#pause.wake()
   }
+
+  /** Ends the watch that there is; the next one goes on from where it was. */
+  watchAnew (): void { this.#watching.abort(new Error('watched anew')) }
 
   /** Takes an object that was got by other means, unless a newer one is known. The watch tells what becomes of it. */
   learn (object: unknown): void {
@@ -151,7 +155,10 @@ export class Reflector<T> {
     do {
       const query = { limit: pageSize, ...fieldSelector !== undefined && { fieldSelector }, ...token !== '' && { continue: token } }
       page = await this.#parts.api.request(path, { query, accept: accept.list, signal: this.#end.signal })
-      for (const object of listAt(page, 'items')) this.#keep(items, keyOf(object), object)
+      for (const object of listAt(page, 'items')) {
+        const [key, item] = [keyOf(object), this.#kept(keyOf(object), object)]
+        if (item !== undefined) items.set(key, item)
+      }
       token = textAt(page, 'metadata', 'continue')
     } while (token !== '')
     const version = textAt(page, 'metadata', 'resourceVersion')
@@ -176,9 +183,12 @@ export class Reflector<T> {
       watch: 'true', allowWatchBookmarks: 'true', resourceVersion: this.#version ?? '',
       timeoutSeconds: String(Math.round(watchSeconds * (1 + random()))), ...fieldSelector !== undefined && { fieldSelector },
     }
+    const anew = this.#watching = new AbortController()
     try {
-      const signal = AbortSignal.any([this.#end.signal, silence.signal])
+      const signal = AbortSignal.any([this.#end.signal, silence.signal, anew.signal])
       for await (const event of api.stream(path, { query, accept: accept.one, signal }, heard)) this.#hear(event)
+    } catch (error) {
+      if (error !== anew.signal.reason) throw error
     } finally {
       timer.cancel()
     }
@@ -205,31 +215,33 @@ export class Reflector<T> {
   }
 
   #put (key: string, object: unknown): void {
-    const items = new Map(this.#items)
-    this.#keep(items, key, object)
-    this.#replace(items)
+    const item = this.#kept(key, object)
+    if (item === undefined) { this.#remove(key); return }
+    if (item === this.#items.get(key)) return
+    this.#items.set(key, item)
+    this.#changed()
   }
 
   #remove (key: string): void {
-    if (!this.#items.has(key)) return
-    const items = new Map(this.#items)
-    items.delete(key)
-    this.#replace(items)
+    if (this.#items.delete(key)) this.#changed()
   }
 
   /** What has not changed stays the same object. */
-  #keep (items: Map<string, T>, key: string, object: unknown): void {
+  #kept (key: string, object: unknown): T | undefined {
     const before = this.#items.get(key)
     const item = this.#options.project(object)
-    if (item === undefined) items.delete(key)
-    else items.set(key, before !== undefined && isDeepStrictEqual(before, item) ? before : item)
+    return before !== undefined && isDeepStrictEqual(before, item) ? before : item
   }
 
-  #replace (items: ReadonlyMap<string, T>): void {
+  #replace (items: Map<string, T>): void {
     const before = this.#items
     const isSame = before.size === items.size && [...items].every(([key, item]) => before.get(key) === item)
     if (isSame) return
     this.#items = items
+    this.#changed()
+  }
+
+  #changed (): void {
     if (this.#isSynced) this.#options.onChange()
   }
 

@@ -51,6 +51,8 @@ export interface FactsAge {
 
 /** Policies that change together are told together. */
 const gatherMs = 20
+/** After this a changed definition has its storage. */
+const settleMs = 1000
 
 export class KubernetesSource implements ClusterSource {
   readonly #options: KubernetesOptions
@@ -69,6 +71,7 @@ export class KubernetesSource implements ClusterSource {
   #manifests: readonly Manifest[] = []
   #failures: readonly SourceFailure[] = []
   #gather: Timer | undefined
+  #settle: Timer | undefined
   #isOpen = false
 
   private constructor (options: KubernetesOptions, parts: KubernetesParts) {
@@ -80,7 +83,7 @@ export class KubernetesSource implements ClusterSource {
     const names = new Set(policyResources.map(({ name, apiVersion }) => `${name}.${apiVersion.split('/')[0] ?? ''}`))
     this.#definitions = this.#reflect(definitions, object => {
       const name = textAt(object, 'metadata', 'name')
-      return names.has(name) ? name : undefined
+      return names.has(name) ? textAt(object, 'metadata', 'resourceVersion') : undefined
     }, () => { this.#definitionsChanged() })
   }
 
@@ -120,6 +123,7 @@ export class KubernetesSource implements ClusterSource {
   stop (): void {
     this.#isOpen = false
     this.#gather?.cancel()
+    this.#settle?.cancel()
     for (const reflector of this.#all) reflector.stop()
   }
 
@@ -179,9 +183,16 @@ export class KubernetesSource implements ClusterSource {
     this.#rebuild()
   }
 
-  /** A definition that appears is served a moment later; the kinds ask until then. */
+  /**
+   * A definition that appears is served a moment later; the kinds ask until then. One that changes gets another storage in
+   * the API server, and a watch on the former one may hear nothing more.
+   */
   #definitionsChanged (): void {
     for (const reflector of this.#policies) reflector.poke()
+    this.#settle?.cancel()
+    this.#settle = this.#parts.clock.after(settleMs, () => {
+      for (const reflector of this.#policies) if (reflector.resource.optional) reflector.watchAnew()
+    })
   }
 
   #policiesChanged (): void {
@@ -223,9 +234,9 @@ export class KubernetesSource implements ClusterSource {
   }
 
   #tellFailures (): void {
-    const kinds = this.#all.flatMap(({ resource, problem }): SourceFailure[] => problem === undefined
+    const kinds = this.#all.flatMap(({ resource, problem, staleSinceMs }): SourceFailure[] => problem === undefined
       ? []
-      : [{ origin: `API server: ${resource.name}`, source: policyResources.includes(resource) ? 'policies' : 'node', message: problem }])
+      : [{ origin: `API server: ${resource.name}`, source: policyResources.includes(resource) ? 'policies' : 'node', message: `${problem}${staleSinceMs === undefined ? '' : ` (known as of ${new Date(staleSinceMs).toISOString()})`}` }])
     const annotations = [...this.#annotations].flatMap(([key, lines]) => lines.map((line, i) => ({ origin: `pod ${key}${i === 0 ? '' : ` (${i + 1})`}`, source: 'node' as const, message: `pod ${key}: ${line}` })))
     const failures = [...kinds, ...annotations].sort((a, b) => a.origin < b.origin ? -1 : 1)
     if (isDeepStrictEqual(failures, this.#failures)) return
