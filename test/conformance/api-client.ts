@@ -82,7 +82,8 @@ export function testApiClient (t: Test, make: MakeWorld): void {
     await setPolicies(['a', 'b', 'c'])
     await becomes(source, 'a,b,c')
     const [newest] = source.policyObjects().toSorted((a, b) => Number(b.version) - Number(a.version))
-    for (let i = 0; i < 3; i++) wire.send(path, { type: 'ADDED', object: { metadata: { name: 'c', namespace: 'shop', uid: newest?.name.uid, generation: newest?.generation, resourceVersion: newest?.version }, spec: { podSelector: {} } } })
+    const { spec } = newest?.manifest.object as { spec: object } // a policy
+    for (let i = 0; i < 3; i++) wire.send(path, { type: 'ADDED', object: { metadata: { name: 'c', namespace: 'shop', uid: newest?.name.uid, generation: newest?.generation, resourceVersion: newest?.version }, spec } })
     await setPolicies(['a', 'b', 'c', 'd'])
     await becomes(source, 'a,b,c,d')
     t.same(told, [['a', 'b', 'c'], ['a', 'b', 'c', 'd']])
