@@ -15,7 +15,7 @@ export const occurrenceReasons = {
   'StartRefused': { action: 'Capture', text: 'the pod does not start, because it cannot be captured' },
   'StartedUncaptured': { action: 'Capture', text: 'the pod has started before it was captured' },
   'NoCertificate': { action: 'Identify', text: 'the pod has no certificate, and its connections wait for one' },
-  'BadAnnotation': { action: 'Select', text: 'an annotation of the pod cannot be read and opens nothing' },
+  'BadAnnotation': { action: 'Select', text: 'an annotation of the pod, or a label of its namespace, cannot be read and opens nothing' },
   'FlowDenied': { action: 'Connect', text: 'a connection was denied' },
   'PolicyInvalid': { action: 'Enforce', text: 'the policy is invalid: the pods that it selects are kept closed' },
 } as const satisfies Record<string, ReasonRow>

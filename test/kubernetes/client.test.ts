@@ -46,8 +46,8 @@ t.teardown(async () => {
 })
 await waitFor(async () => cluster.kubectl(['get', 'serviceaccount', 'default', '-n', 'shop']), { withinMs: 60_000 })
 
-function podYaml ({ name, labels = {}, excludedPorts = [] }: WantedWorkload): string {
-  const annotations = { 'liburna.io/exclude-inbound-ports': excludedPorts.join(',') }
+function podYaml ({ name, labels = {}, excludedPorts = [], mode }: WantedWorkload): string {
+  const annotations = { 'liburna.io/exclude-inbound-ports': excludedPorts.join(','), ...mode !== undefined && { 'liburna.io/mode': mode } }
   return `---\n${JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace: 'shop', labels, annotations }, spec: { nodeName: node, containers: [{ name: 'main', image: 'none' }] } })}\n`
 }
 
@@ -70,7 +70,7 @@ async function open (t: Test) {
   t.teardown(async () => { await wire[Symbol.asyncDispose]() })
   const source = async (): Promise<KubernetesSource> => {
     const api = new Api(wire.credentials)
-    const opened = await KubernetesSource.open({ node, cluster: 'east', trustDomain: 'east.example', podAnnotations: true }, { api, clock: systemClock, log: memoryLog() })
+    const opened = await KubernetesSource.open({ node, cluster: 'east', trustDomain: 'east.example', podAnnotations: true, mode: 'unset' }, { api, clock: systemClock, log: memoryLog() })
     t.teardown(() => { opened.stop(); api[Symbol.dispose]() })
     return opened
   }
@@ -89,7 +89,7 @@ t.test('a real API server is a cluster source', async t => {
     let sandboxes: readonly Sandbox[] = []
     await cluster.kubectl(['delete', 'pods', '--all', '-n', 'shop', '--force', '--grace-period=0'])
     await setPolicies([])
-    await cluster.kubectl(['label', 'namespace', 'shop', 'liburna.io/enforce=true', 'team-', '--overwrite'])
+    await cluster.kubectl(['label', 'namespace', 'shop', 'liburna.io/enforce=true', 'team-', 'liburna.io/mode-', '--overwrite'])
     return {
       setPolicies,
       async setWorkloads (wanted) {
@@ -107,6 +107,7 @@ t.test('a real API server is a cluster source', async t => {
         for (const each of sources) each.setSandboxes(sandboxes)
       },
       async setNamespaceLabels (labels) { await cluster.kubectl(['label', 'namespace', 'shop', '--overwrite', ...Object.entries(labels).map(([key, value]) => `${key}=${value}`)]) },
+      async setNamespaceMode (mode) { await cluster.kubectl(['label', 'namespace', 'shop', '--overwrite', `liburna.io/mode=${mode}`]) },
       breakPolicies () {
         wire.fault(policiesPath, { status: 500 })
         wire.cut(policiesPath)
