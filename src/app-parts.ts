@@ -127,13 +127,23 @@ function openDirectory (config: Config, log: Log, clock: Clock): Directory {
   })
 }
 
-export function openPeering ({ discovery }: Config, { started }: Opening): Peering {
+/**
+ * A probe by command is a process in the agent's own cgroup, for a moment; and where cgroups are read-only, discovery
+ * insists on being alone there.
+ */
+const discoveryTries = { most: 20, apartMs: 100 } as const
+
+export async function openPeering ({ discovery }: Config, { clock, started }: Opening): Promise<Peering> {
   if (discovery.kind === 'declared') return declaredPeering(discovery)
-  const running = startDiscovery()
+  let running = startDiscovery()
+  for (let i = 1; running.kind === 'unavailable' && i < discoveryTries.most; i++) {
+    await new Promise<void>(resolve => { clock.after(discoveryTries.apartMs, resolve) })
+    running = startDiscovery()
+  }
   if (running.kind === 'unavailable') {
     throw new StartError(`discovery by TCP option is not to be had: ${running.reason}; set "discovery: declared" and list protected and external destinations`, { cause: running.detail === '' ? undefined : new Error(running.detail) })
   }
-  started.defer(() => { running.stop() })
+  started.use(running)
   return optionPeering
 }
 

@@ -5,7 +5,8 @@
  * that cannot be read) fails before the first rule is loaded.
  */
 
-import { startAdmin, startMetrics } from './admin/index.ts'
+import { HealthFiles, startAdmin, startMetrics } from './admin/index.ts'
+import { finish } from './app-ending.ts'
 import { openCredence, openFacts, openObservation, openPeering, openTransport, startingView } from './app-parts.ts'
 import { Capture } from './capture/index.ts'
 import { systemClock } from './lib/clock.ts'
@@ -32,7 +33,7 @@ export interface Agent {
   readonly failed: Promise<never>
   /** Opens the file of records again by its name, after a rotation has moved it away. */
   reopenFiles (): void
-  /** Ends service; the rules in the pods stay. */
+  /** Ends service; the rules in the pods stay, unless liburna itself is being removed. */
   stop (): Promise<void>
 }
 
@@ -54,9 +55,10 @@ export async function startAgent (config: Config, { version, clock = systemClock
   // It is there from now on, and tells what is awaited: an API server may be away for long.
   readiness.awaits('start', 'not running yet')
   const view = startingView(config, version, observation)
-  const admin = await startAdmin(config.admin.listen, view, log)
+  if (config.admin.health !== '') started.use(new HealthFiles(config.admin.health, { clock, log, isReady: () => readiness.status().ready }))
+  const admin = await startAdmin(config.admin.listen, view, log, clock)
   started.defer(() => admin.stop())
-  const scraped = config.metrics.listen === 'off' ? undefined : await startMetrics(config.metrics.listen, view, log)
+  const scraped = config.metrics.listen === 'off' ? undefined : await startMetrics(config.metrics.listen, view, log, clock)
   if (scraped !== undefined) started.defer(() => scraped.stop())
   const facts = await openFacts(config, observation, opening)
   const { source, kubernetes } = facts
@@ -64,7 +66,7 @@ export async function startAgent (config: Config, { version, clock = systemClock
   const excludedLabels = config.attributes.excludedLabels
   const policies = new Policies(source.manifests(), { unsignedLabels: excludedLabels, sameness: config.sameness, home: config, ownNodeMayEnter: kubernetes !== undefined && config.kubernetes?.ownNode !== 'never' }, observation)
   const registry = new Registry(() => policies.current(), clock, { graceMs: config.certificates.endConnections ? 0 : Infinity })
-  const peering = openPeering(config, opening)
+  const peering = await openPeering(config, opening)
   const transport = openTransport(config, log, opening)
   const node: NodeParts = {
     recorder, registry, transport, clock, metrics,
@@ -86,7 +88,7 @@ export async function startAgent (config: Config, { version, clock = systemClock
     dumps: { connections: () => registry.dump(), policies: () => policies.dump(), workloads: () => enforcer.dump() },
   } satisfies Partial<AdminView>)
 
-  started.defer(() => enforcer.stop())
+  started.defer(() => enforcer.stop('keep'))
   enforcer.start()
   kubernetes?.start({ enforcer, policies, recorder })
   readiness.met('start')
@@ -100,7 +102,12 @@ export async function startAgent (config: Config, { version, clock = systemClock
     async stop () {
       enforcer.refuseNew()
       node.idle.close()
-      await drained(registry, config.shutdown.timeoutMs, clock)
+      // Their ports are for the agent that takes over.
+      await Promise.all([admin.stop(), scraped?.stop(), kubernetes?.leave()])
+      const isRemoved = (): boolean => kubernetes?.isRemoved() === true
+      await finish({ enforcer, registry, clock, timeoutMs: config.shutdown.timeoutMs, isHurried: isRemoved })
+      if (isRemoved()) log.warn('liburna is being removed: every pod is let go')
+      await enforcer.stop(isRemoved() ? 'disarm' : 'keep')
       await running.disposeAsync()
     },
   }
@@ -110,15 +117,6 @@ async function scrape (metrics: Metrics, enforcer: Enforcer, { idle }: NodeParts
   kubernetes?.measure()
   metrics.podsNotEnforced(notEnforced(kubernetes?.source.waiting() ?? [], enforcer.pods))
   metrics.sessionsIdle(idle.counts)
-  metrics.workloads(enforcer.pods.length, enforcer.pods.filter(({ captured }) => captured).length)
+  metrics.workloads(enforcer.pods.length, enforcer.pods.filter(({ state }) => state === 'captured' || state === 'elsewhere').length)
   return await metrics.text()
-}
-
-/** How often the end of the last connection is looked for, ms. */
-const drainLookMs = 50
-
-/** Resolves when no connection is left, or after `ms`. */
-async function drained (registry: Registry, ms: number, clock: Clock): Promise<void> {
-  const until = clock.monotonic() + ms
-  while (registry.size > 0 && clock.monotonic() < until) await new Promise<void>(resolve => { clock.after(drainLookMs, resolve) })
 }

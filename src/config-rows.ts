@@ -80,6 +80,7 @@ export const rows = {
   'declared.protected': row(listReader(cidr, 'list of CIDRs'), { default: [], meaning: 'with discovery: declared, destinations that have an agent' }),
   'declared.external': row(listReader(cidr, 'list of CIDRs'), { default: [], meaning: 'with discovery: declared, destinations that have none' }),
   'admin.listen': row(parsedReader('ip:port', 'an address such as 127.0.0.1:9901', parseSocketAddress), { default: '127.0.0.1:9901', meaning: 'where /metrics, /healthz and /readyz are; without authentication, so keep it local' }),
+  'admin.health': row(optionalPath, { default: '', meaning: 'folder for two files for probes by command: alive, written every second, and ready, there while the agent is ready; none by default' }),
   'metrics.listen': row(parsedReader('ip:port or off', 'an address such as 10.0.0.1:9903, or off', parseMetricsAddress), { default: 'off', meaning: 'where /metrics alone is, for a scraper of another machine; without authentication' }),
   'namespaces': row(recordReader(namespace, mapReader('namespace', namespaceRows), 'map of name to namespace'), { default: {}, meaning: 'what is known of namespaces; followed while the agent runs' }),
   'workloads': row(listReader(mapReader('workload', workloadRows), 'list of workloads'), { default: [], meaning: 'the workloads of this node; followed while the agent runs' }),

@@ -45,6 +45,8 @@ export interface GivenSettings {
   readonly issuer?: string
   /** `metrics.listen` */
   readonly metrics?: string
+  /** `kubernetes.namespace` */
+  readonly namespace?: string
 }
 
 /** All settings, frozen. Paths are absolute, times are in ms. */
@@ -66,7 +68,8 @@ export interface Config {
   readonly sameness: readonly { readonly trustDomain: string, readonly cluster: string }[]
   readonly mode: AskedMode
   readonly discovery: { readonly kind: 'option' } | { readonly kind: 'declared', readonly protected: readonly Cidr[], readonly external: readonly Cidr[] }
-  readonly admin: { readonly listen: SocketAddress }
+  /** `health` is a folder, or empty. */
+  readonly admin: { readonly listen: SocketAddress, readonly health: string }
   /** Where /metrics alone is; `off` for nowhere. */
   readonly metrics: { readonly listen: SocketAddress | 'off' }
   /** The part that a running agent follows. */
@@ -127,14 +130,14 @@ export function followConfig (config: Config, log: Log): () => DirectorySettings
   }
 }
 
-function withGiven (written: object, { node, apiServer, issuer, metrics }: GivenSettings): object {
+function withGiven (written: object, { node, apiServer, issuer, metrics, namespace }: GivenSettings): object {
   const under = (key: string, inner: object): object => {
     const former: unknown = Reflect.get(written, key)
     return { [key]: typeof former === 'object' && former !== null ? { ...former, ...inner } : inner }
   }
   return {
     ...written, ...node !== undefined && { node },
-    ...apiServer !== undefined && under('kubernetes', { server: apiServer }),
+    ...(apiServer !== undefined || namespace !== undefined) && under('kubernetes', { ...apiServer !== undefined && { server: apiServer }, ...namespace !== undefined && { namespace } }),
     ...issuer !== undefined && under('issuer', { url: issuer }),
     ...metrics !== undefined && under('metrics', { listen: metrics }),
   }
@@ -192,7 +195,7 @@ function toConfig (values: Values<typeof rows>, file: string): Omit<Config, 'giv
     authority: atOrNone(values.authority), issuer: issuerOf(values, at), trust: values.trust.map(at), sameness: values.sameness,
     policies: atOrNone(values.policies), kubernetes: values.facts === 'kubernetes' ? toKubernetes(values, atOrNone) : undefined,
     discovery: values.discovery === 'option' ? { kind: 'option' } : { kind: 'declared', protected: values['declared.protected'], external: values['declared.external'] },
-    admin: { listen: values['admin.listen'] },
+    admin: { listen: values['admin.listen'], health: atOrNone(values['admin.health']) },
     metrics: { listen: values['metrics.listen'] },
     directory: {
       namespaces: values.namespaces,

@@ -7,9 +7,11 @@
 import { createServer } from 'node:http'
 import { isIP } from 'node:net'
 import { socketAddress } from '../model/address.ts'
-import { messageOf } from '../lib/error.ts'
+import { systemClock } from '../lib/clock.ts'
+import { codeOf, messageOf } from '../lib/error.ts'
 import { AdminError } from './error.ts'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Clock } from '../lib/clock.ts'
 import type { SocketAddress } from '../model/address.ts'
 import type { Log } from '../observe/index.ts'
 
@@ -30,8 +32,8 @@ export interface HttpOptions {
   /** The setting that says where, for messages. */
   readonly setting: string
   readonly listen: SocketAddress
-  /** Whether another process of ours may listen there, too: the next agent of the node, while this one ends. @default false */
-  readonly isShared?: boolean
+  /** @default the system's */
+  readonly clock?: Clock
 }
 
 /** The answer for a path without its query; `undefined` where there is nothing. */
@@ -49,16 +51,40 @@ const headers = {
   'x-frame-options': 'DENY',
 }
 
-/** Binds and serves. Throws AdminError when the address cannot be had. */
+/** How often it is tried again to listen where the port was another's, ms. */
+const tryAgainMs = 100
+
+/**
+ * Binds and serves; where the port is another's, as soon as it is free: an agent that takes over from another one of the
+ * same machine finds its ports taken until that one ends. Two at once would answer for each other. Throws AdminError when
+ * the address cannot be had at all.
+ */
 export async function startHttp (options: HttpOptions, answer: AnswerPath, log: Log): Promise<RunningHttp> {
-  const { listen } = options
+  const { setting, listen, clock = systemClock } = options
   const server = createServer({ requestTimeout: requestMs, headersTimeout: requestMs, connectionsCheckingInterval: 1000 })
   server.maxConnections = mostConnections
   server.on('request', (request: IncomingMessage, response: ServerResponse) => { void serve(request, response, answer, log) })
-  await bind(server, options)
+  const stopped = new AbortController()
+  if (!await bind(server, options)) {
+    log.warn('a port is taken, by the agent before this one perhaps; it is tried again', { setting, port: listen.port })
+    void bindLater(server, options, clock, stopped.signal, log)
+  }
   const address = server.address()
   const port = typeof address === 'object' && address !== null ? address.port : listen.port
-  return { address: socketAddress(listen.ip, port), stop: () => stop(server) }
+  return { address: socketAddress(listen.ip, port), stop: () => { stopped.abort(); return stop(server) } }
+}
+
+/** Never rejects: what could be wrong with the address was found at the first try. */
+async function bindLater (server: Server, options: HttpOptions, clock: Clock, stopped: AbortSignal, log: Log): Promise<void> {
+  const { setting, listen: { port } } = options
+  try {
+    do await new Promise<void>(resolve => { clock.after(tryAgainMs, resolve) })
+    while (!stopped.aborted && !await bind(server, options))
+    if (stopped.aborted) server.close()
+    else log.info('a port that was taken is ours now', { setting, port })
+  } catch (error) {
+    log.error('a port that was taken cannot be had', { setting, port, error })
+  }
 }
 
 export function json (status: number, value: unknown): Answer {
@@ -66,16 +92,21 @@ export function json (status: number, value: unknown): Answer {
   return { status, type: 'application/json; charset=utf-8', body: `${body}\n` }
 }
 
-async function bind (server: Server, { setting, listen: { ip, port }, isShared = false }: HttpOptions): Promise<void> {
+/** Whether it listens now; not when the port is another's. */
+async function bind (server: Server, { setting, listen: { ip, port } }: HttpOptions): Promise<boolean> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   server.once('error', reject)
-  server.listen({ port, host: ip.text, reusePort: isShared }, resolve)
   try {
+    server.listen({ port, host: ip.text }, resolve)
     await promise
+    return true
   } catch (error) {
+    if (codeOf(error) === 'EADDRINUSE') return false
     throw new AdminError(`${setting}: cannot listen on ${ip.text} port ${port}: ${messageOf(error)}`, { cause: error })
+  } finally {
+    server.off('error', reject)
+    server.off('listening', resolve)
   }
-  server.off('error', reject)
 }
 
 async function stop (server: Server): Promise<void> {

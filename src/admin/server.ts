@@ -8,6 +8,7 @@
 
 import { startHttp } from './http.ts'
 import { answer, metricsPage } from './pages.ts'
+import type { Clock } from '../lib/clock.ts'
 import type { SocketAddress } from '../model/address.ts'
 import type { Log } from '../observe/index.ts'
 import type { RunningHttp } from './http.ts'
@@ -15,12 +16,12 @@ import type { AdminView } from './pages.ts'
 
 export type Admin = RunningHttp
 
-/** Binds and serves everything. Throws AdminError when the address cannot be had. */
-export async function startAdmin (listen: SocketAddress, view: AdminView, log: Log): Promise<Admin> {
-  return await startHttp({ setting: 'admin.listen', listen }, path => answer(path, view), log)
+/** Binds and serves everything; later, where another agent ends. Throws AdminError when the address cannot be had. */
+export async function startAdmin (listen: SocketAddress, view: AdminView, log: Log, clock?: Clock): Promise<Admin> {
+  return await startHttp({ setting: 'admin.listen', listen, ...clock !== undefined && { clock } }, path => answer(path, view), log)
 }
 
-/** As `startAdmin`, for `/metrics` and nothing else. The next agent of the node may bind while this one ends. */
-export async function startMetrics (listen: SocketAddress, view: Pick<AdminView, 'metrics'>, log: Log): Promise<Admin> {
-  return await startHttp({ setting: 'metrics.listen', listen, isShared: true }, async path => path === '/metrics' ? metricsPage(await view.metrics()) : undefined, log)
+/** As `startAdmin`, for `/metrics` and nothing else. */
+export async function startMetrics (listen: SocketAddress, view: Pick<AdminView, 'metrics'>, log: Log, clock?: Clock): Promise<Admin> {
+  return await startHttp({ setting: 'metrics.listen', listen, ...clock !== undefined && { clock } }, async path => path === '/metrics' ? metricsPage(await view.metrics()) : undefined, log)
 }

@@ -1,24 +1,26 @@
 /**
  * Taking hold of a workload.
  *
- *     bind (nobody can connect yet) ─▶ routes ─▶ rules (from here all is judged or held) ─▶ listen
+ *     listen ─▶ routes ─▶ rules (from here all is judged or held)
  *
- * The kernel chooses the listeners' ports. A fixed port could be taken by the application, by chance or by design,
- * and the workload would then stand under guard for ever; a chosen one cannot. The price: an agent that comes back
- * writes the rules anew, which it does anyhow, in one transaction; until then they point to ports where nobody
- * listens (or nobody who could be transparent), and hold.
+ * The kernel chooses the listeners' ports. A fixed port could be taken by the application, by chance or by design, and by
+ * the agent of the node that ran before and still ends; the workload would then stand under guard for ever. The price: an
+ * agent that comes writes the rules anew, which it does anyhow, in one transaction. The listeners are there before the
+ * rules, so that no SYN falls between two agents; who dials one by its own address has no destination, and is refused.
  *
  * While captured connections live, their port numbers are in use in the namespace: an application that binds one of
  * them anew needs SO_REUSEADDR, as practically every server sets (without it bind says EADDRINUSE, as it would for the
  * application's own connections).
  *
- * Connections that exist when the rules arrive are reset: nobody has judged them.
+ * Connections that exist when the first rules arrive are reset: nobody has judged them. Rules that replace those of
+ * another agent leave its connections alone.
  */
 
 import { socketAddress } from '../model/address.ts'
-import { bindListener, listenOn, localAddressOf, Netns } from '../sys/index.ts'
-import { applyCapture, removeCapture } from './apply.ts'
+import { Netns, openListener, SocketTable } from '../sys/index.ts'
+import { removeCapture, standingIn } from './apply.ts'
 import { CaptureError } from './error.ts'
+import { newId } from './holders.ts'
 import { marks } from './marks.ts'
 import { PodCapture } from './pod-capture.ts'
 import type { IpFamily } from '../model/address.ts'
@@ -37,32 +39,30 @@ export interface CaptureSpec {
 /** Connections that may wait to be accepted; the kernel bounds it by net.core.somaxconn (4096 by default). */
 export const backlog = 4096
 
-/** Holds the workloads of this agent; knows each namespace by its inode, so none is armed twice. */
+/** Holds the workloads of this agent; knows each namespace by its inode, so none is held twice. */
 export class Capture {
+  /** Of this agent, among those of the node. */
+  readonly #id = newId()
   readonly #names = new Map<bigint, string>()
 
   /**
-   * Resolves when the rules are in force and the listeners listen. Finds the rules of a dead agent and replaces them.
-   * Throws `CaptureError` and `SysError` (ENOENT without the namespace). When it fails after the rules are in force
-   * they stay: the workload is then under guard, not free.
+   * Resolves when the listeners listen; nothing is captured before `arm`. Throws `CaptureError` and `SysError` (ENOENT
+   * without the namespace).
    */
-  async arm ({ netns: path, name, exclude }: CaptureSpec): Promise<PodCapture> {
-    const netns = Netns.open(path)
+  async open ({ netns: path, name, exclude }: CaptureSpec): Promise<PodCapture> {
+    using ends = new DisposableStack()
+    const netns = ends.use(Netns.open(path))
     const { inode } = netns
     const holder = this.#names.get(inode)
-    if (holder !== undefined) {
-      netns.close()
-      throw new CaptureError('already-armed', `${path} of ${name} is the namespace of ${holder}`)
-    }
+    if (holder !== undefined) throw new CaptureError('already-armed', `${path} of ${name} is the namespace of ${holder}`)
     this.#names.set(inode, name)
-    const onEnd = (): void => { this.#names.delete(inode) }
-    try {
-      return await armNetns(netns, exclude, onEnd)
-    } catch (error) {
-      netns.close()
-      onEnd()
-      throw error
-    }
+    ends.defer(() => { this.#names.delete(inode) })
+    const { standing, living: others } = await standingIn(netns)
+    const families = familiesOf(netns)
+    const listeners = openListeners(netns, families, ends)
+    const handles = [...listeners.inbound, ...listeners.outbound].map(fd => ends.use(fd.duplicate()))
+    const otherSockets = others.length === 0 ? undefined : ends.use(new SocketTable(netns))
+    return new PodCapture({ netns, listeners, handles, families, exclude, id: this.#id, standing, others, otherSockets, ends: ends.move() })
   }
 }
 
@@ -75,41 +75,18 @@ export async function disarmNetns (nameOrPath: string): Promise<void> {
   await removeCapture(netns)
 }
 
-async function armNetns (netns: Netns, exclude: Exclusions, onEnd: () => void): Promise<PodCapture> {
-  const families = familiesOf(netns)
-  const listeners = bindListeners(netns, families)
-  const all = [...listeners.inbound, ...listeners.outbound]
-  try {
-    const [inbound, outbound] = [listeners.inbound, listeners.outbound].map(fds => fds.map(fd => localAddressOf(fd.number)))
-    await applyCapture(netns, families, { inbound: inbound ?? [], outbound: outbound ?? [], exclude })
-    for (const fd of all) listenOn(fd, backlog)
-    return new PodCapture({ netns, listeners, families, exclude, onEnd })
-  } catch (error) {
-    for (const fd of all) fd.close()
-    throw error
-  }
-}
-
 /** IPv6 only where `lo` has it; where not, IPv6 packets find no listener and are held. */
 function familiesOf (netns: Netns): readonly IpFamily[] {
   return netns.readSysctl('ipv6/conf/lo/disable_ipv6') === '0' ? [4, 6] : [4]
 }
 
-function bindListeners (netns: Netns, families: readonly IpFamily[]): Listeners {
-  const opened: Fd[] = []
+function openListeners (netns: Netns, families: readonly IpFamily[], ends: DisposableStack): Listeners {
   const open = (mark: number, saveSyn: boolean) => (family: IpFamily): Fd => {
     const address = socketAddress(family === 4 ? '127.0.0.1' : '::1', 0)
-    const fd = bindListener({ address, mark, saveSyn, transparent: true })
-    opened.push(fd)
-    return fd
+    return ends.use(openListener({ address, mark, saveSyn, transparent: true, backlog }))
   }
-  try {
-    return netns.run<Listeners>(() => ({
-      inbound: families.map(open(marks.wire, true)),
-      outbound: families.map(open(marks.pod, false)),
-    }))
-  } catch (error) {
-    for (const fd of opened) fd.close()
-    throw error
-  }
+  return netns.run<Listeners>(() => ({
+    inbound: families.map(open(marks.wire, true)),
+    outbound: families.map(open(marks.pod, false)),
+  }))
 }

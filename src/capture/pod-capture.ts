@@ -2,7 +2,7 @@
 
 import { codeOf } from '../lib/error.ts'
 import { sameIp } from '../model/address.ts'
-import { localAddressOf, openDialer } from '../sys/index.ts'
+import { localAddressOf, openDialer, queuedOn, setMark } from '../sys/index.ts'
 import { removeCapture, applyCapture } from './apply.ts'
 import { CaptureError } from './error.ts'
 import { portsContain } from './exclusions.ts'
@@ -10,8 +10,10 @@ import { marks } from './marks.ts'
 import { choosePort } from './port-choice.ts'
 import { PortsInUse } from './ports-in-use.ts'
 import type { IpAddress, IpFamily, OriginalDestination, SocketAddress } from '../model/address.ts'
-import type { Fd, Netns } from '../sys/index.ts'
+import type { Fd, Netns, SocketTable } from '../sys/index.ts'
+import type { Applied } from './apply.ts'
 import type { Exclusions } from './exclusions.ts'
+import type { Holder, Standing } from './holders.ts'
 
 /** The sockets that take captured connections; each is for one family. They listen already. */
 export interface Listeners {
@@ -31,10 +33,20 @@ export type Connect<T> = (dialer: Fd, to: SocketAddress) => Promise<T>
 export interface PodCaptureParts {
   readonly netns: Netns
   readonly listeners: Listeners
+  /** The listeners once more: they are given away, and still have to be told to refuse. */
+  readonly handles: readonly Fd[]
   readonly families: readonly IpFamily[]
   readonly exclude: Exclusions
-  /** Told once, when the capture ends one way or the other. */
-  readonly onEnd: () => void
+  /** Of this agent. */
+  readonly id: string
+  /** What stood in the namespace when it was opened. */
+  readonly standing: Standing
+  /** Other agents that live and hold the namespace. */
+  readonly others: readonly string[]
+  /** Sockets of the namespace, where there are others: whose clients use which port only the kernel knows. */
+  readonly otherSockets: SocketTable | undefined
+  /** Everything that is to be closed when the capture ends one way or the other. */
+  readonly ends: DisposableStack
 }
 
 /** How often another port is tried when the kernel says that a 4-tuple is in use. */
@@ -43,9 +55,15 @@ const mostPorts = 32
 /** Where dials to the wire take their ports: apart from those that the agent at the other end uses (`innerPorts`). */
 const wirePorts = [32768, 65535] as const
 
+/** Who holds a workload besides us: nobody that lives, an agent that started before us, or one after us. */
+export type Neighbour = 'nobody' | 'earlier' | 'later'
+
 export class PodCapture {
   readonly listeners: Listeners
+  /** When it was opened. */
+  readonly neighbour: Neighbour
   readonly #parts: PodCaptureParts
+  readonly #self: Holder
   readonly #own: readonly SocketAddress[]
   #exclude: Exclusions
   readonly #inUse = new PortsInUse()
@@ -56,7 +74,31 @@ export class PodCapture {
     this.#parts = parts
     this.listeners = parts.listeners
     this.#exclude = parts.exclude
-    this.#own = [...parts.listeners.inbound, ...parts.listeners.outbound].map(fd => localAddressOf(fd.number))
+    const [inbound, outbound] = [parts.listeners.inbound, parts.listeners.outbound].map(fds => fds.map(fd => localAddressOf(fd.number)))
+    this.#self = { id: parts.id, inbound: inbound ?? [], outbound: outbound ?? [] }
+    this.#own = [...this.#self.inbound, ...this.#self.outbound]
+    this.neighbour = parts.others.some(id => id > parts.id) ? 'later' : parts.others.length > 0 ? 'earlier' : 'nobody'
+  }
+
+  /**
+   * Loads the rules: from now on everything is judged or held. Takes over from agents that started before. When it fails
+   * after the rules are in force they stay: the workload is then under guard, not free. Throws `CaptureError`.
+   */
+  arm (): Promise<Applied> {
+    return this.#next(() => this.#apply(this.#exclude, this.#parts.standing))
+  }
+
+  /**
+   * Takes no new connection from now on: SYNs are held, or go to another agent that the rules name. What the kernel has
+   * begun to accept goes on, and waits in the listeners' queues.
+   */
+  refuseNew (): void {
+    for (const fd of this.#parts.handles) if (fd.isOpen) setMark(fd.number, 0)
+  }
+
+  /** Connections that the kernel has accepted and nobody has taken from it yet. */
+  get queued (): number {
+    return this.#parts.handles.reduce((sum, fd) => sum + (fd.isOpen ? queuedOn(fd.number) : 0), 0)
   }
 
   /**
@@ -92,7 +134,8 @@ export class PodCapture {
   async dialPod<T> (client: SocketAddress, to: SocketAddress, connect: Connect<T>): Promise<T> {
     const tried = new Set([client.port])
     const taken = (port: number): boolean =>
-      tried.has(port) || this.#inUse.has(client.ip, port, to) || portsContain(this.#exclude.outboundPorts, port)
+      tried.has(port) || portsContain(this.#exclude.outboundPorts, port) ||
+      this.#inUse.has(client.ip, port, to) || this.#parts.otherSockets?.has(to, { ip: client.ip, port }) === true
     for (let i = 0; i < mostPorts; i++) {
       const port = choosePort(taken, Math.random())
       if (port === undefined) break
@@ -107,23 +150,24 @@ export class PodCapture {
   }
 
   /** Changes what is excluded; connections that are there keep what they have. Throws `CaptureError`. */
-  exclude (exclude: Exclusions): Promise<void> {
+  exclude (exclude: Exclusions): Promise<Applied> {
     return this.#next(async () => {
-      this.#assertHeld()
-      await applyCapture(this.#parts.netns, this.#parts.families, { ...this.#ports(), exclude })
+      const applied = await this.#apply(exclude)
       this.#exclude = exclude
+      return applied
     })
   }
 
   /**
-   * Lets the workload go: rules, routes and settings are as before, and our listeners are closed. Live connections
-   * are not touched here; without the rules those to the application break, so end them before.
+   * Lets the workload go: rules, routes and settings are as before, unless a later agent holds it, and our listeners are
+   * closed. Live connections are not touched here; without the rules those to the application break, so end them before.
    */
-  disarm (): Promise<void> {
+  disarm (): Promise<Applied> {
     return this.#next(async () => {
-      if (this.#ended) return
-      await removeCapture(this.#parts.netns)
+      if (this.#ended) return 'here'
+      const applied = await removeCapture(this.#parts.netns, this.#self.id)
       this.#end()
+      return applied
     })
   }
 
@@ -132,8 +176,10 @@ export class PodCapture {
     if (!this.#ended) this.#end()
   }
 
-  #ports (): { readonly inbound: readonly SocketAddress[], readonly outbound: readonly SocketAddress[] } {
-    return { inbound: this.#own.slice(0, this.listeners.inbound.length), outbound: this.#own.slice(this.listeners.inbound.length) }
+  async #apply (exclude: Exclusions, standing?: Standing): Promise<Applied> {
+    this.#assertHeld()
+    const { netns, families } = this.#parts
+    return await applyCapture(netns, { self: this.#self, families, exclude, standing })
   }
 
   #open (family: IpFamily, mark: number, bind: Parameters<typeof openDialer>[0]['bind'] & object): Fd {
@@ -147,9 +193,7 @@ export class PodCapture {
 
   #end (): void {
     this.#ended = true
-    for (const fd of [...this.listeners.inbound, ...this.listeners.outbound]) fd.close()
-    this.#parts.netns.close()
-    this.#parts.onEnd()
+    this.#parts.ends.dispose()
   }
 
   /** One change of the namespace at a time. */

@@ -19,6 +19,8 @@
  * - A SYN is given to a listener and never to an old connection. TPROXY by itself hands a SYN to one of our sockets
  *   in TIME_WAIT when no listener is there (nf_tproxy_handle_time_wait4), and TCP then looks for a listener anew and
  *   finds the application's. Hence the question `socket mark` behind each TPROXY: only a live socket of ours has it.
+ * - The same question lets an agent refuse new connections at once without touching the rules: a listener whose mark it
+ *   takes away is passed over, while what the listener has begun to accept goes on.
  * - What TPROXY does not claim belongs to a socket of the application. From the wire that is an injection (or a
  *   connection from before we came): refused by a reset that goes out as EXEMPT.
  * - Nothing from outside wears a mark of ours: some CNIs let theirs through into the namespace.
@@ -29,17 +31,18 @@
 
 import { ipFrom } from '../model/address.ts'
 import { formatBlocks, formatPorts } from './exclusions.ts'
+import { chainOf } from './holders.ts'
 import { kindMask, marks } from './marks.ts'
 import type { IpAddress, SocketAddress } from '../model/address.ts'
 import type { Exclusions } from './exclusions.ts'
+import type { Holder, Standing } from './holders.ts'
 
 /** Our table in the workload's namespace. */
 export const tableName = 'liburna'
 
 export interface RuleSpec {
-  /** Where the inbound listeners stand (loopback), one of a family at most. */
-  readonly inbound: readonly SocketAddress[]
-  readonly outbound: readonly SocketAddress[]
+  /** Who takes connections: the first, and the others in its place while nobody listens there. */
+  readonly holders: readonly [Holder, ...Holder[]]
   readonly exclude: Exclusions
   /** Kept with the table for whoever finds it: letters, digits and `/=,. -`, at most 120. */
   readonly note: string
@@ -50,15 +53,17 @@ const is = (mark: number): string => `meta mark & ${hex(kindMask)} == ${hex(mark
 const set = (mark: number): string => `meta mark set meta mark & ${hex(~kindMask)} | ${hex(mark)}`
 
 /**
- * One transaction for `nft -f -`: it replaces the whole table, whatever was there. A family without a listener is
- * held altogether. Throws `bad-exclusion`.
+ * Lines for `nft -f -` that make the whole table; `claim` stands before them. A family without a listener is held
+ * altogether. Throws `bad-exclusion`.
  */
-export function describeRules ({ inbound, outbound, exclude, note }: RuleSpec): string {
+export function describeRules ({ holders, exclude, note }: RuleSpec): string {
+  const inbound = holders.flatMap(holder => holder.inbound)
+  const outbound = holders.flatMap(holder => holder.outbound)
   return [
-    `add table inet ${tableName}`,
-    `delete table inet ${tableName}`,
     `table inet ${tableName} {`,
     `  comment "${checkedNote(note)}"`,
+    `  chain ${chainOf(holders[0])} {`, // what the next transaction claims
+    '  }',
     ...chain('output', 'type route hook output priority mangle; policy accept;', [
       'meta l4proto != tcp accept',
       ...[...inbound, ...outbound].map(refuseDirect),
@@ -95,8 +100,14 @@ export function describeRules ({ inbound, outbound, exclude, note }: RuleSpec): 
   ].join('\n')
 }
 
-/** One transaction that removes the table and succeeds when there is none. */
-export const removeRules = `add table inet ${tableName}\ndelete table inet ${tableName}\n`
+/**
+ * Lines that remove the table that was found, and make the transaction fail when by now another one stands there, or one
+ * where none was.
+ */
+export function claim ({ table, holders: [first] }: Pick<Standing, 'table' | 'holders'>): string {
+  const isSame = first === undefined ? [] : [`delete chain inet ${tableName} ${chainOf(first)}`]
+  return [table ? '' : `create table inet ${tableName}`, ...isSame, `delete table inet ${tableName}`, ''].join('\n')
+}
 
 function chain (name: string, hook: string | undefined, rules: readonly string[]): readonly string[] {
   return [`  chain ${name} {`, ...[...hook === undefined ? [] : [hook], ...rules].map(rule => `    ${rule}`), '  }']

@@ -17,13 +17,11 @@ const wanted: readonly { readonly name: string, readonly value: string }[] = [
   { name: 'ipv4/tcp_tw_reuse', value: '1' },
 ]
 
-const notePattern = /"liburna\/1 ([-0-9,]+)"/
 const absent = '-'
 
-/** The note for a table: the present values, or those that the note of a table already there (`listing`) tells. */
-export function noteOfSysctls (netns: Netns, listing: string): string {
-  const before = readNote(listing) ?? wanted.map(({ name }) => netns.readSysctl(name) ?? absent)
-  return `liburna/1 ${before.map(value => /^\d{1,4}$/.test(value) ? value : absent).join(',')}`
+/** The present values, as text for the note of the table. */
+export function presentSettings (netns: Netns): string {
+  return wanted.map(({ name }) => netns.readSysctl(name) ?? absent).map(value => /^\d{1,4}$/.test(value) ? value : absent).join(',')
 }
 
 /** Sets what is not set yet. A setting that this kernel lacks is left out; throws what `fs` throws otherwise. */
@@ -34,15 +32,11 @@ export function applySysctls (netns: Netns): void {
   }
 }
 
-/** Undoes `applySysctls` by the note in the listing of the table; leaves alone what others have changed since. */
-export function restoreSysctls (netns: Netns, listing: string): void {
-  const before = readNote(listing) ?? []
+/** Undoes `applySysctls`, given what `presentSettings` told before it; leaves alone what others have changed since. */
+export function restoreSysctls (netns: Netns, settings: string | undefined): void {
+  const before = settings?.split(',') ?? []
   wanted.forEach(({ name, value }, i) => {
     const was = before[i] ?? absent
     if (was !== absent && netns.readSysctl(name) === value) netns.writeSysctl(name, was)
   })
-}
-
-function readNote (listing: string): readonly string[] | undefined {
-  return notePattern.exec(listing)?.[1]?.split(',')
 }

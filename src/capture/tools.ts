@@ -2,6 +2,7 @@
 
 import { spawn } from 'node:child_process'
 import { codeOf } from '../lib/error.ts'
+import { Turns } from '../lib/turns.ts'
 import { CaptureError } from './error.ts'
 import type { ChildProcessWithoutNullStreams } from 'node:child_process'
 import type { Netns } from '../sys/index.ts'
@@ -16,8 +17,15 @@ export interface ToolResult {
 /** More than this of a tool's output is thrown away: it is for error messages and short listings. */
 const mostChars = 64 * 1024
 
+/** A node has hundreds of pods, and an agent that starts or ends has to do with all of them. */
+const turns = new Turns(16)
+
 /** Runs the tool inside `netns` with `input`; resolves also when it fails. Throws `tool-missing`. */
-export async function runTool (netns: Netns, command: 'nft' | 'ip', args: readonly string[], input = ''): Promise<ToolResult> {
+export function runTool (netns: Netns, command: 'nft' | 'ip', args: readonly string[], input = ''): Promise<ToolResult> {
+  return turns.take(() => runNow(netns, command, args, input))
+}
+
+async function runNow (netns: Netns, command: string, args: readonly string[], input: string): Promise<ToolResult> {
   const child = netns.run(() => spawn(command, args, { env: { PATH: toolPath(), LC_ALL: 'C' } }))
   child.stdin.on('error', () => undefined) // it may end before it has read all; the status tells
   child.stdin.end(input)

@@ -68,6 +68,7 @@ function program (parts: CliParts, result: { code: ExitCode }): Command {
     .option('--api-server <url>', 'in place of kubernetes.server; a manifest can say https://$(KUBERNETES_SERVICE_HOST):$(KUBERNETES_SERVICE_PORT)')
     .option('--issuer <url>', 'in place of issuer.url')
     .option('--metrics <ip:port>', 'in place of metrics.listen; a manifest can say [$(NODE_IP)]:9903')
+    .option('--namespace <name>', 'in place of kubernetes.namespace')
     .action(async ({ config, ...given }: { config: string } & GivenSettings) => { result.code = await run(config, parts, given) })
   root.command('disarm')
     .description('take the rules out of the namespaces of all workloads: their traffic is then unprotected')

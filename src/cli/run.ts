@@ -50,11 +50,14 @@ export async function runUntilStopped (start: () => Promise<RunningAgent>, parts
   // Without a listener SIGHUP would end the process: also while the agent is still starting.
   const onHangUp = (): void => { agent.running?.reopenFiles() }
   parts.signals.on('SIGHUP', onHangUp)
+  // It ends when it is told to, not when nothing happens to be open: the one before it may have every port still.
+  const alive = setInterval(() => {}, 60_000)
   try {
     agent.running = await start()
     await runUntil(asked, agent.running)
     return exitCodes.ok
   } finally {
+    clearInterval(alive)
     parts.signals.off('SIGHUP', onHangUp)
     parts.signals.off('SIGINT', onSignal)
     parts.signals.off('SIGTERM', onSignal)

@@ -21,6 +21,7 @@ export class Enforcer {
   readonly #leaving = new Set<Promise<void>>()
   #unsubscribe: readonly Unsubscribe[] = []
   #nextChange: Timer | undefined
+  #isRefusing = false
 
   constructor (options: EnforcedPodOptions, parts: EnforcerParts) {
     this.#options = options
@@ -45,24 +46,33 @@ export class Enforcer {
 
   /** Sorted by key, for people. */
   dump (): object[] {
-    const rows = this.pods.map(({ workload: { key, netns, identity, mode }, captured, notAfterMs, places }) => ({
-      workload: key, netns, spiffeId: formatSpiffeId(identity.spiffeId), labels: identity.attributes.labels, mode, captured,
+    const rows = this.pods.map(({ workload: { key, netns, identity, mode }, state, notAfterMs, places }) => ({
+      workload: key, netns, spiffeId: formatSpiffeId(identity.spiffeId), labels: identity.attributes.labels, mode, state, captured: state === 'captured',
       certificateEnds: notAfterMs === undefined ? '' : new Date(notAfterMs).toISOString(), connections: places.taken,
     }))
     return rows.sort((a, b) => a.workload < b.workload ? -1 : 1)
   }
 
-  /** From now on new connections are held by the rules; the ones that there are go on. */
+  /** From now on new connections are held by the rules, or another agent's, also those of pods that come; the ones that there are go on. */
   refuseNew (): void {
+    this.#isRefusing = true
     for (const pod of this.#pods.values()) pod.refuseNew()
   }
 
-  /** Ends service everywhere and keeps the rules: the guard stays. */
-  async stop (): Promise<void> {
+  /** Connections that the kernel has accepted and nobody has taken from it yet. */
+  get queued (): number { return this.pods.reduce((sum, { queued }) => sum + queued, 0) }
+
+  /** Accepts nothing more. */
+  stopListening (): void {
+    for (const pod of this.#pods.values()) pod.stopListening()
+  }
+
+  /** Ends service everywhere. `keep`: the guard stays. */
+  async stop (rules: 'disarm' | 'keep'): Promise<void> {
     for (const unsubscribe of this.#unsubscribe) unsubscribe()
     this.#nextChange?.cancel()
     const why = new Revocation('shutdown', 'the agent stops')
-    await Promise.all([...this.pods.map(pod => pod.leave('keep', why)), ...this.#leaving])
+    await Promise.all([...this.pods.map(pod => pod.leave(rules, why)), ...this.#leaving])
     this.#pods.clear()
   }
 
@@ -79,6 +89,7 @@ export class Enforcer {
   #add (workload: LocalWorkload): void {
     const pod = new EnforcedPod(workload, this.#options, this.#parts)
     this.#pods.set(workload.key, pod)
+    if (this.#isRefusing) pod.refuseNew()
     pod.start()
   }
 

@@ -1,6 +1,7 @@
 /** A node of a Kubernetes cluster: facts from its API server, pods from its container runtime, probes from its kubelet. */
 
 import { Api, EventWriter, KubernetesSource, NriPlugin, openCredentials, PolicyConditions, ProcSandboxes } from '../cluster/index.ts'
+import { Deadline } from '../lib/deadline.ts'
 import { tellDeniedFlows } from './denied-flows.ts'
 import { openOwnNode } from './own-node.ts'
 import { PodGate } from './pod-gate.ts'
@@ -51,6 +52,8 @@ export class KubernetesNode implements Disposable {
   readonly #settings: KubernetesSettings
   readonly #parts: KubernetesNodeParts
   readonly #ends: DisposableStack
+  #gate: PodGate | undefined
+  #isGone = false
 
   private constructor ({ api, source, occurrences }: Held, ownNode: OwnNode, settings: KubernetesSettings, parts: KubernetesNodeParts, ends: DisposableStack) {
     this.#api = api
@@ -72,6 +75,7 @@ export class KubernetesNode implements Disposable {
     const source = await KubernetesSource.open({ ...place, podAnnotations: settings.podAnnotations }, { api, clock, log })
     readiness.met('API server')
     ends.defer(() => { source.stop() })
+    source.isGoing(settings.namespace) // seen, from now on
     const occurrences = ends.use(new EventWriter(place.node, { api, clock, log, metrics }))
     return new KubernetesNode({ api, source, occurrences }, ownNode, settings, parts, ends.move())
   }
@@ -107,6 +111,7 @@ export class KubernetesNode implements Disposable {
   #listenToRuntime (enforcer: Enforcer): void {
     const { log, metrics, readiness, clock } = this.#parts
     const gate = new PodGate(this.#settings['nri.unarmed'], { source: this.source, guarded: key => enforcer.guarded(key), occurrences: this.occurrences, log, metrics })
+    this.#gate = gate
     readiness.awaits(runtimeName, 'not registered yet')
     const plugin = new NriPlugin({ socketPath: this.#settings['nri.socket'] }, {
       clock, log, handler: gate,
@@ -124,6 +129,24 @@ export class KubernetesNode implements Disposable {
     this.#ends.defer(() => { plugin.stop() })
   }
 
+  /** Refuses no pod any more. Resolves when it is known whether liburna is being removed, as far as that can be known. */
+  async leave (): Promise<void> {
+    this.#gate?.leave()
+    const { namespace } = this.#settings
+    if (namespace === '') return
+    using deadline = new Deadline({ clock: this.#parts.clock, ms: askMs, reason: () => new Error(`no answer in ${askMs} ms`) })
+    this.#isGone = await this.source.askIsGoing(namespace, deadline.signal)
+  }
+
+  /**
+   * Whether liburna itself is being removed, not this agent alone: its namespace is going. Whatever else ends an agent
+   * (its DaemonSet deleted, an upgrade, an API server that cannot be asked) leaves the guard in the pods.
+   */
+  isRemoved (): boolean {
+    const { namespace } = this.#settings
+    return this.#isGone || namespace !== '' && this.source.isGoing(namespace)
+  }
+
   /** Brings the metrics up to date. */
   measure (): void {
     const { metrics, clock } = this.#parts
@@ -133,5 +156,8 @@ export class KubernetesNode implements Disposable {
 
   [Symbol.dispose] (): void { this.#ends.dispose() }
 }
+
+/** How long an agent that ends asks whether liburna is being removed, ms. */
+const askMs = 3000
 
 const runtimeName = 'container runtime'

@@ -23,13 +23,16 @@ export interface PodGateParts {
 export type Unarmed = 'refuse' | 'admit'
 
 export class PodGate implements SandboxHandler {
-  readonly #unarmed: Unarmed
+  #unarmed: Unarmed
   readonly #parts: PodGateParts
 
   constructor (unarmed: Unarmed, parts: PodGateParts) {
     this.#unarmed = unarmed
     this.#parts = parts
   }
+
+  /** Refuses no pod from now on: whether it may start is for the agent to say that comes, and what we can arm we still do. */
+  leave (): void { this.#unarmed = 'admit' }
 
   /** A sandbox that has stopped is still told of, but its namespace is gone. */
   synchronize (sandboxes: readonly Sandbox[]): void {

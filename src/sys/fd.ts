@@ -2,6 +2,9 @@
 
 import { call, libc } from './libc.ts'
 
+/** linux/fcntl.h */
+const F_DUPFD_CLOEXEC = 1030
+
 const live = new Set<Fd>()
 let tracing = false
 
@@ -35,6 +38,11 @@ export class Fd implements Disposable {
     this.#number = -1
     live.delete(this)
     return number
+  }
+
+  /** Another descriptor of the same open file. Throws SysError. */
+  duplicate (): Fd {
+    return new Fd(call('fcntl', () => libc.fcntl(this.number, F_DUPFD_CLOEXEC, 0)))
   }
 
   /** Closes it; does nothing the second time or after `release`. */

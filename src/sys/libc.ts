@@ -18,6 +18,8 @@ export const libc = {
   setns: library.func('int setns(int fd, int type)') as (fd: number, type: number) => number,
   unshare: library.func('int unshare(int flags)') as (flags: number) => number,
   open: library.func('int open(const char *path, int flags)') as (path: string, flags: number) => number,
+  // fcntl(2) and syscall(2) are variadic in C; for integers and pointers the calling convention of both platforms is the same.
+  fcntl: library.func('int fcntl(int fd, int command, int argument)') as (fd: number, command: number, argument: number) => number,
   close: library.func('int close(int fd)') as (fd: number) => number,
   socket: library.func('int socket(int domain, int type, int protocol)') as (domain: number, type: number, protocol: number) => number,
   bind: library.func('int bind(int fd, const void *address, unsigned int length)') as (fd: number, address: Uint8Array, length: number) => number,
@@ -30,7 +32,6 @@ export const libc = {
     (fd: number, level: number, name: number, value: number, length: number) => number,
   getsockopt: library.func('int getsockopt(int fd, int level, int name, uintptr_t value, uintptr_t length)') as
     (fd: number, level: number, name: number, value: number, length: number) => number,
-  // syscall(2) is variadic in C; for integers and pointers the calling convention of both platforms is the same.
   syscall: library.func('long syscall(long number, long a, void *b, unsigned long c)') as
     (number: number, a: number, b: Uint8Array, c: number) => number,
   // The casts above are the declarations of the C prototypes beside them: koffi returns untyped functions.

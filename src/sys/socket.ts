@@ -90,6 +90,17 @@ export function openListener ({ backlog = 4096, ...rest }: ListenerOptions & { r
   }
 }
 
+/** Whether a port of this namespace is another's now, asked by trying it. Throws `SysError` when it cannot be tried. */
+export function portIsTaken (address: SocketAddress): boolean {
+  try {
+    bindListener({ address }).close()
+    return false
+  } catch (error) {
+    if (error instanceof SysError && error.code === 'EADDRINUSE') return true
+    throw error
+  }
+}
+
 /** A socket ready to connect. Throws `SysError`. */
 export function openDialer ({ family, mark = 0, device, bind }: DialerOptions): Fd {
   return openSocket(family, mark, fd => {

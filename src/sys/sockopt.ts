@@ -27,6 +27,7 @@ export const options = {
   localPortRange: { name: 'IP_LOCAL_PORT_RANGE', level: SOL_IP, number: 51 }, // Linux 6.3
   v6Only: { name: 'IPV6_V6ONLY', level: SOL_IPV6, number: 26 },
   transparent6: { name: 'IPV6_TRANSPARENT', level: SOL_IPV6, number: 75 },
+  info: { name: 'TCP_INFO', level: SOL_TCP, number: 11 },
   noDelay: { name: 'TCP_NODELAY', level: SOL_TCP, number: 1 },
   saveSyn: { name: 'TCP_SAVE_SYN', level: SOL_TCP, number: 27 },
   savedSyn: { name: 'TCP_SAVED_SYN', level: SOL_TCP, number: 28 },
@@ -54,6 +55,20 @@ export function getOption (fd: number, option: Option): number {
 /** SO_MARK of the socket, unsigned. */
 export function markOf (fd: number): number {
   return getOption(fd, options.mark)
+}
+
+/** Sets SO_MARK; what a listener has accepted already keeps the mark that it had. */
+export function setMark (fd: number, mark: number): void {
+  setOption(fd, options.mark, mark)
+}
+
+/** linux/tcp.h, `struct tcp_info`: of a listener, `tcpi_unacked` counts the connections that wait to be accepted. */
+const unackedAt = 24
+
+/** Connections in the queue of a listener. */
+export function queuedOn (listener: number): number {
+  getScratch(listener, options.info, unackedAt + 4)
+  return words.getUint32(unackedAt, true)
 }
 
 /**

@@ -3,6 +3,8 @@ import t from 'tap'
 import { startAdmin, startMetrics } from '../../src/admin/index.ts'
 import { socketAddress } from '../../src/model/address.ts'
 import { Readiness } from '../../src/observe/index.ts'
+import { FakeClock } from '../fixtures/clock.ts'
+import { eventually } from '../fixtures/eventually.ts'
 import { fakeRecorder, memoryLog } from '../fixtures/recorder.ts'
 import type { Admin, AdminView } from '../../src/admin/index.ts'
 
@@ -103,7 +105,7 @@ t.test('the page escapes what others have written', async t => {
   t.match(headers, { 'content-security-policy': /default-src 'none'/ })
 })
 
-t.test('the metrics server has metrics and nothing else, and its successor may come before it goes', async t => {
+t.test('the metrics server has metrics and nothing else', async t => {
   const { view, log } = world()
   const first = await startMetrics(anyPort, view, log)
   t.teardown(() => first.stop())
@@ -111,18 +113,36 @@ t.test('the metrics server has metrics and nothing else, and its successor may c
   for (const path of ['/', '/healthz', '/readyz', '/flows', '/facts', '/connections', '/policies', '/workloads', '/metrics/']) t.match(await ask(first, path), { status: 404 }, path)
   t.match(await ask(first, '/metrics', { method: 'POST' }), { status: 405 })
   t.match(await ask(first, '/metrics', { host: 'evil.example:9903' }), { status: 421 })
-  const second = await startMetrics(first.address, view, log)
-  t.teardown(() => second.stop())
-  await first.stop()
-  t.match(await ask(second, '/metrics'), { status: 200 })
-  const other = await startAdmin(anyPort, view, log)
-  t.teardown(() => other.stop())
-  await t.rejects(startMetrics(other.address, view, log), { code: 'cannot-listen', message: /^metrics\.listen: cannot listen/ }, 'not beside a stranger')
 })
 
-t.test('a port that is taken is a clear error', async t => {
+t.test('a port of the agent before this one is had when that one ends, and not shared with it', async t => {
   const { view, log } = world()
-  const admin = await startAdmin(anyPort, view, log)
-  t.teardown(() => admin.stop())
-  await t.rejects(startAdmin(admin.address, view, log), { code: 'cannot-listen', message: /admin\.listen: cannot listen on 127\.0\.0\.1 port \d+: .*EADDRINUSE/ })
+  const clock = new FakeClock()
+  const first = await startAdmin(anyPort, view, log)
+  t.teardown(() => first.stop())
+  const second = await startAdmin(first.address, { ...view, facts: () => 'the second' }, log, clock)
+  t.teardown(() => second.stop())
+  t.same(second.address, first.address)
+  t.match(log.lines, [{ message: /a port is taken/, fields: { setting: 'admin.listen' } }])
+  t.match(await ask(second, '/facts'), { body: /east/ }, 'the first one answers')
+  await first.stop()
+  clock.advance(100)
+  await eventually(async () => (await ask(second, '/facts')).body.includes('the second'))
+})
+
+t.test('one that never got its port can be stopped', async t => {
+  const { view, log } = world()
+  const clock = new FakeClock()
+  const first = await startAdmin(anyPort, view, log)
+  t.teardown(() => first.stop())
+  const second = await startAdmin(first.address, view, log, clock)
+  await second.stop()
+  clock.advance(1000)
+  await eventually(() => clock.waiting === 0)
+})
+
+t.test('an address that is not of this machine is a clear error', async t => {
+  const { view, log } = world()
+  await t.rejects(startAdmin(socketAddress('192.0.2.1', 9901), view, log), { code: 'cannot-listen', message: /admin\.listen: cannot listen on 192\.0\.2\.1 port 9901: .*EADDRNOTAVAIL/ })
+  await t.rejects(startMetrics(socketAddress('192.0.2.1', 9901), view, log), { code: 'cannot-listen', message: /^metrics\.listen: cannot listen/ })
 })

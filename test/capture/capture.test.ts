@@ -102,11 +102,11 @@ kernelTest('the same namespace cannot be armed twice', async t => {
   await using world = new World()
   const { pod } = await wire(world)
   const capture = new Capture()
-  const first = await capture.arm({ netns: pod.name, name: 'shop/web-0', exclude: noExclusions })
-  await t.rejects(capture.arm({ netns: `/run/netns/${pod.name}`, name: 'shop/web-1', exclude: noExclusions }), { code: 'already-armed' })
+  const first = await capture.open({ netns: pod.name, name: 'shop/web-0', exclude: noExclusions })
+  await t.rejects(capture.open({ netns: `/run/netns/${pod.name}`, name: 'shop/web-1', exclude: noExclusions }), { code: 'already-armed' })
   await first.disarm()
-  await (await capture.arm({ netns: pod.name, name: 'shop/web-1', exclude: noExclusions })).disarm()
-  await t.rejects(capture.arm({ netns: 'no-such-namespace', name: 'x', exclude: noExclusions }), { code: 'ENOENT' })
+  await (await capture.open({ netns: pod.name, name: 'shop/web-1', exclude: noExclusions })).disarm()
+  await t.rejects(capture.open({ netns: 'no-such-namespace', name: 'x', exclude: noExclusions }), { code: 'ENOENT' })
 })
 
 kernelTest('a namespace without IPv6 is captured in IPv4, and IPv6 stays shut', async t => {

@@ -31,10 +31,11 @@ export class SmallAgent {
   }
 
   static async start (capture: Capture, place: Place, exclude: Exclusions = noExclusions): Promise<SmallAgent> {
-    const agent = new SmallAgent(await capture.arm({ netns: place.name, name: place.name, exclude }))
+    const agent = new SmallAgent(await capture.open({ netns: place.name, name: place.name, exclude }))
     const { inbound, outbound } = agent.pod.listeners
     for (const fd of inbound) await agent.#accept(fd.release(), socket => agent.#serveInbound(socket))
     for (const fd of outbound) await agent.#accept(fd.release(), socket => agent.#serveOutbound(socket))
+    await agent.pod.arm()
     return agent
   }
 

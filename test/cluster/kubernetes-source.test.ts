@@ -264,3 +264,17 @@ t.test('a source that cannot be opened ends when it is told to', async t => {
   stop.abort(new Error('enough'))
   await t.rejects(opening, /enough/)
 })
+
+t.test('a namespace is going when it is being deleted, or gone after it was there; not when it never was', async t => {
+  const world = await KubernetesWorld.start(t)
+  world.namespace('liburna', {})
+  const source = await world.source()
+  t.notOk(source.isGoing('liburna'))
+  t.notOk(source.isGoing('no-such-namespace'))
+  t.notOk(await source.askIsGoing('no-such-namespace', AbortSignal.timeout(5000)))
+  world.server.put(paths.namespaces, { metadata: { name: 'liburna', deletionTimestamp: '2026-01-01T00:00:00Z' } })
+  await eventually(() => source.isGoing('liburna'))
+  world.server.remove(paths.namespaces, 'liburna')
+  await eventually(() => source.isGoing('liburna'))
+  t.ok(await source.askIsGoing('liburna', AbortSignal.timeout(5000)))
+})

@@ -10,7 +10,8 @@ import { parseIssuerConfig } from '../../src/issuer-config.ts'
 
 const folder = fileURLToPath(new URL('../../daemonset', import.meta.url))
 
-interface Container { readonly args: readonly string[], readonly ports?: readonly { readonly name: string, readonly containerPort: number }[] }
+interface Probe { readonly exec: { readonly command: readonly string[] } }
+interface Container { readonly args: readonly string[], readonly livenessProbe: Probe, readonly readinessProbe: Probe, readonly startupProbe: Probe, readonly ports?: readonly { readonly name: string, readonly containerPort: number }[] }
 /** As far as the tests look at it. */
 interface Manifest {
   readonly kind: string
@@ -18,7 +19,8 @@ interface Manifest {
   readonly data: Readonly<Record<string, string>>
   readonly resources?: readonly string[]
   readonly spec: {
-    readonly template: { readonly metadata: { readonly labels: Readonly<Record<string, string>>, readonly annotations: Readonly<Record<string, string>> }, readonly spec: { readonly containers: readonly [Container] } }
+    readonly template: { readonly metadata: { readonly labels: Readonly<Record<string, string>>, readonly annotations: Readonly<Record<string, string>> }, readonly spec: { readonly terminationGracePeriodSeconds: number, readonly containers: readonly [Container] } }
+    readonly updateStrategy: { readonly rollingUpdate: { readonly maxSurge: number, readonly maxUnavailable: number } }
     readonly selector: { readonly matchLabels: Readonly<Record<string, string>> }
     readonly podMetricsEndpoints: readonly { readonly port?: string, readonly relabelings?: readonly { readonly targetLabel: string, readonly replacement?: string }[] }[]
     readonly podSelector: { readonly matchLabels: Readonly<Record<string, string>> }
@@ -42,14 +44,25 @@ const issuer = find('issuer.yaml', 'Deployment', 'liburna-issuer').spec
 const monitors = { agent: find('podmonitor/podmonitor.yaml', 'PodMonitor', 'liburna-agent').spec, issuer: find('podmonitor/podmonitor.yaml', 'PodMonitor', 'liburna-issuer').spec }
 const issuerPorts = issuer.template.spec.containers[0].ports ?? []
 
+const own = parseConfig(find('agent.yaml', 'ConfigMap', 'liburna-agent-config').data['node.yaml'] ?? '', '/etc/liburna/node.yaml', { node: 'n', apiServer: 'https://10.0.0.1:443', issuer: 'https://10.0.0.2:8443', metrics: '[10.0.0.3]:9903', namespace: 'liburna' })
+
 t.test('the settings in the ConfigMaps are right, and both name the same cluster', async t => {
-  const own = parseConfig(find('agent.yaml', 'ConfigMap', 'liburna-agent-config').data['node.yaml'] ?? '', '/etc/liburna/node.yaml', { node: 'n', apiServer: 'https://10.0.0.1:443', issuer: 'https://10.0.0.2:8443', metrics: '[10.0.0.3]:9903' })
   const authority = parseIssuerConfig(find('issuer.yaml', 'ConfigMap', 'liburna-issuer-config').data['issuer.yaml'] ?? '', '/etc/liburna/issuer.yaml')
   t.same([own.cluster, own.trustDomain], [authority.cluster, authority.trustDomain])
 })
 
 t.test('what every agent waits for may start without one', async t => {
   for (const { template } of [agent, issuer]) t.equal(template.metadata.annotations['liburna.io/may-start-alone'], 'true')
+})
+
+t.test('an agent may take over from another one of its node, each with probes of its own', async t => {
+  t.match(agent.updateStrategy.rollingUpdate, { maxSurge: 1, maxUnavailable: 0 })
+  const { terminationGracePeriodSeconds: graceSeconds, containers: [{ livenessProbe, readinessProbe, startupProbe, args }] } = agent.template.spec
+  t.ok(graceSeconds * 1000 > own.shutdown.timeoutMs, 'the kubelet waits longer than the agent')
+  t.match(livenessProbe.exec.command.join(' '), `${own.admin.health}/alive`)
+  t.match(startupProbe.exec.command.join(' '), `${own.admin.health}/alive`)
+  t.match(readinessProbe.exec.command.join(' '), `${own.admin.health}/ready`)
+  t.ok(args.includes('--namespace=$(POD_NAMESPACE)'), 'and it knows when liburna goes')
 })
 
 t.test('scrapers are sent to the port at which metrics are', async t => {

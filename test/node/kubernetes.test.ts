@@ -27,10 +27,11 @@ async function world (t: Test) {
   folder.write('sa/token', 'token')
   folder.write('sa/ca.crt', '')
   const runtime = await FakeRuntime.start(folder.at('nri.sock'))
+  runtime.requestTimeoutMs = 10_000 // for a machine with neighbours
   t.teardown(async () => { await runtime[Symbol.asyncDispose](); folder[Symbol.dispose]() })
   const config = parseConfig(JSON.stringify({
     node: 'n1', cluster: 'east', trustDomain: 'east.example', authority: './authority', facts: 'kubernetes', discovery: 'declared',
-    kubernetes: { server: kubernetes.server.url, serviceAccount: './sa', nri: { socket: './nri.sock' } },
+    kubernetes: { server: kubernetes.server.url, serviceAccount: './sa', namespace: 'liburna', nri: { socket: './nri.sock' } },
     admin: { listen: '127.0.0.1:0' }, records: { path: './records' }, log: { level: 'error' }, shutdown: { timeout: '0s' },
   }), folder.at('node.yaml'))
   const start = async (): Promise<Agent> => {
@@ -114,12 +115,60 @@ kernelTest('what runs already is captured when the agent comes', async t => {
   t.match(JSON.parse((await ask(agent, '/workloads')).body), [{ workload: 'shop/old' }])
 })
 
+/** An agent with a captured pod, in a cluster where liburna has the namespace `liburna`. */
+async function captured (t: Test, name: string) {
+  const { kubernetes, runtime, start } = await world(t)
+  const netns = `${prefix}${name}`
+  await addNetns(netns)
+  kubernetes.namespace('liburna', {})
+  kubernetes.pod({ name })
+  runtime.pods = [{ id: 'i', uid: `uid-shop-${name}`, namespace: 'shop', name, netns: netnsPath(netns) }]
+  const agent = await start()
+  await eventually(() => rulesIn(netns).includes('liburna'))
+  /** As `kubectl delete namespace` does at first. */
+  const deleteNamespace = (): void => {
+    kubernetes.server.put(paths.namespaces, { metadata: { name: 'liburna', deletionTimestamp: '2026-01-01T00:00:00Z' } })
+  }
+  return { agent, kubernetes, netns, deleteNamespace }
+}
+
+kernelTest('an agent that ends keeps the guard', async t => {
+  const { agent, netns } = await captured(t, 'kept')
+  await agent.stop()
+  t.match(rulesIn(netns), /liburna/)
+})
+
+kernelTest('an agent that ends while the namespace of liburna is being deleted lets its pods go', async t => {
+  const { agent, netns, deleteNamespace } = await captured(t, 'freed')
+  deleteNamespace()
+  await agent.stop()
+  t.equal(rulesIn(netns), '')
+})
+
+kernelTest('an agent that ends asks whether liburna is being removed, if its watch has not told', async t => {
+  const { agent, kubernetes, netns, deleteNamespace } = await captured(t, 'asked')
+  kubernetes.server.fault(paths.namespaces, { status: 503 })
+  kubernetes.server.cut(paths.namespaces)
+  deleteNamespace()
+  await agent.stop()
+  t.equal(rulesIn(netns), '')
+})
+
+kernelTest('an agent that ends without an API server keeps the guard', async t => {
+  const { agent, kubernetes, netns, deleteNamespace } = await captured(t, 'unknown')
+  for (const path of [paths.namespaces, `${paths.namespaces}/liburna`]) kubernetes.server.fault(path, { status: 403 })
+  kubernetes.server.cut(paths.namespaces)
+  deleteNamespace()
+  await agent.stop()
+  t.match(rulesIn(netns), /liburna/)
+})
+
 kernelTest('an agent that waits for the API server says so, and starts when it is there', async t => {
   const { kubernetes, config } = await world(t)
   kubernetes.server.fault(paths.pods, { status: 503 })
   // A port of its own, to be asked before the agent is there to tell it.
   const listen = { ip: config.admin.listen.ip, port: await freePort() }
-  const starting = startAgent({ ...config, admin: { listen } }, { version: 'test' })
+  const starting = startAgent({ ...config, admin: { ...config.admin, listen } }, { version: 'test' })
   const ready = async (): Promise<Response> => fetch(`http://127.0.0.1:${listen.port}/readyz`)
   const response = await eventually(ready)
   t.equal(response.status, 503)

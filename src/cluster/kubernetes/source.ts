@@ -49,6 +49,12 @@ export interface FactsAge {
   readonly staleSinceMs: number | undefined
 }
 
+interface NamespaceFacts {
+  readonly labels: Labels
+  /** It is being deleted. */
+  readonly isGoing: boolean
+}
+
 /** Policies that change together are told together. */
 const gatherMs = 20
 /** After this a changed definition has its storage. */
@@ -60,7 +66,8 @@ export class KubernetesSource implements ClusterSource {
   readonly #changes = new Emitter<ClusterChange>()
   readonly #node = new NodePods()
   readonly #pods: Reflector<PodFacts>
-  readonly #namespaces: Reflector<Labels>
+  readonly #namespaces: Reflector<NamespaceFacts>
+  readonly #seenNamespaces = new Set<string>()
   readonly #definitions: Reflector<string>
   readonly #policies: readonly Reflector<PolicyObject>[]
   #namespaceLabels: ReadonlyMap<string, Labels> = new Map()
@@ -78,7 +85,7 @@ export class KubernetesSource implements ClusterSource {
     this.#options = options
     this.#parts = parts
     this.#pods = this.#reflect(podsOf(options.node), podFactsOf, () => { this.#podsChanged() })
-    this.#namespaces = this.#reflect(namespaces, object => textsAt(object, 'metadata', 'labels'), () => { this.#rebuild() })
+    this.#namespaces = this.#reflect(namespaces, namespaceFactsOf, () => { this.#rebuild() })
     this.#policies = policyResources.map(resource => this.#reflect(resource, object => policyObjectOf(object, resource), () => { this.#policiesChanged() }))
     const names = new Set(policyResources.map(({ name, apiVersion }) => `${name}.${apiVersion.split('/')[0] ?? ''}`))
     this.#definitions = this.#reflect(definitions, object => {
@@ -117,6 +124,26 @@ export class KubernetesSource implements ClusterSource {
 
   /** Of the same moment as `manifests`, sorted alike. */
   policyObjects (): readonly PolicyObject[] { return this.#policyObjects }
+
+  /** Whether a namespace is about to go, or is gone after we have seen it. One that was never there proves nothing. */
+  isGoing (namespace: string): boolean {
+    const facts = this.#namespaces.items.get(namespace)
+    if (facts === undefined) return this.#seenNamespaces.has(namespace)
+    this.#seenNamespaces.add(namespace)
+    return facts.isGoing
+  }
+
+  /** As `isGoing`, but asks the API server when nothing is heard of it. Never rejects: what cannot be asked is as it was known. */
+  async askIsGoing (namespace: string, signal: AbortSignal): Promise<boolean> {
+    if (this.isGoing(namespace)) return true
+    try {
+      await this.#get(this.#namespaces, `/api/v1/namespaces/${namespace}`, signal)
+      return this.isGoing(namespace)
+    } catch (error) {
+      if (error instanceof ClusterError && error.status === 404) return this.#seenNamespaces.has(namespace)
+      return false
+    }
+  }
 
   ages (): FactsAge[] { return this.#all.map(({ resource, staleSinceMs }) => ({ name: resource.name, staleSinceMs })) }
 
@@ -225,7 +252,7 @@ export class KubernetesSource implements ClusterSource {
 
   /** A namespace that is gone is remembered while a pod of it runs here. */
   #labelsNow (): ReadonlyMap<string, Labels> {
-    const labels = new Map(this.#namespaces.items)
+    const labels = new Map([...this.#namespaces.items].map(([name, facts]) => [name, facts.labels]))
     for (const { namespace } of this.#node.pods) {
       const former = this.#namespaceLabels.get(namespace)
       if (former !== undefined && !labels.has(namespace)) labels.set(namespace, former)
@@ -251,6 +278,10 @@ export class KubernetesSource implements ClusterSource {
       this.#parts.log.error('a change of the cluster could not be carried out', { change: change.kind, error: messageOf(error) })
     }
   }
+}
+
+function namespaceFactsOf (object: unknown): NamespaceFacts {
+  return { labels: textsAt(object, 'metadata', 'labels'), isGoing: textAt(object, 'metadata', 'deletionTimestamp') !== '' }
 }
 
 async function until<T> (done: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
