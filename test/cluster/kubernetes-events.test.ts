@@ -78,13 +78,15 @@ t.test('one pod fills its own page and no other, and all pods together have a bo
   await settled(980 + 21)
   t.equal(events().length, 21)
   for (let i = 0; i < 2000; i++) told.tell(denied('x', { about: podName({ namespace: 'shop', name: `p${i}`, uid: `u${i}` }) }))
-  t.equal(results.filter(result => result === 'dropped').length, 980 + 2000 - (1000 - 21))
+  t.equal(results.filter(result => result === 'dropped').length, 980 + 2000 - (800 - 21))
+  told.tell(denied('', { reason: 'NotCaptured' }))
+  t.equal(results.filter(result => result === 'dropped').length, 980 + 2000 - (800 - 21), 'who is denied much hides nothing else')
 })
 
 t.test('many new ones leave at a bounded rate', async t => {
-  const { clock, writer, results, settled } = await world(t)
+  const { clock, writer, results, events, settled } = await world(t)
   const told = writer()
-  for (let i = 0; i < 40; i++) told.tell(denied('x', { about: podName({ namespace: 'shop', name: `p${i}`, uid: `u${i}` }) }))
+  for (let i = 0; i < 60; i++) told.tell(denied('x', { about: podName({ namespace: 'shop', name: `p${i}`, uid: `u${i}` }) }))
   await settled(30)
   await eventually(() => clock.waiting >= 2)
   t.equal(results.length, 30)
@@ -92,6 +94,9 @@ t.test('many new ones leave at a bounded rate', async t => {
   await settled(31)
   clock.advance(500)
   t.ok(results.length <= 33)
+  told.tell(denied('', { reason: 'NotCaptured', note: 'urgent' }))
+  await eventually(() => { clock.advance(500); return events().some(({ reason }) => reason === 'NotCaptured') })
+  t.ok(events().length < 61, 'before the denials that still wait')
 })
 
 t.test('while the API server is away or refuses, events are dropped and counted, and told with their count later', async t => {

@@ -1,6 +1,6 @@
 /**
  * Which occurrences there have been, how often, and which of them are to be written now. Bounded: one pod that is denied
- * at a thousand ports fills its own page and no other.
+ * at a thousand ports fills its own page and no other, and denials of all pods leave room for everything else.
  */
 
 import { eventName } from './event-object.ts'
@@ -21,7 +21,8 @@ export interface Entry extends EventFacts {
 
 /** Entries of all objects together, each a kilobyte or two at most. */
 const mostEntries = 1000
-const mostOfOneObject = 20
+const mostOfOneReason = 800
+const mostOfObjectAndReason = 20
 /** The same thing is written at most once in this time. */
 export const repeatMs = 600_000
 /** The API server forgets an event after an hour (its `--event-ttl`); what has not happened for that long begins anew. */
@@ -29,7 +30,7 @@ const forgetMs = 3_600_000
 
 export class EventBook {
   readonly #entries = new Map<string, Entry>()
-  readonly #ofObject = new Map<string, number>()
+  readonly #counts = new Map<string, number>()
 
   get size (): number { return this.#entries.size }
 
@@ -42,13 +43,11 @@ export class EventBook {
       known.lastMs = nowMs
       return 'counted'
     }
-    const object = objectOf(occurrence)
-    const ofObject = this.#ofObject.get(object) ?? 0
-    if (this.#entries.size >= mostEntries || ofObject >= mostOfOneObject) return 'full'
+    if (this.#isFull(occurrence)) return 'full'
     const salt = occurrence.isShared ? String(Math.floor(nowMs / forgetMs)) : String(nowMs)
     const entry = { occurrence, name: eventName(occurrence, salt), count: 1, firstMs: nowMs, lastMs: nowMs, told: 0, toldMs: nowMs, isThere: false, isQueued: false }
     this.#entries.set(key, entry)
-    this.#ofObject.set(object, ofObject + 1)
+    this.#count(occurrence, 1)
     return entry
   }
 
@@ -60,10 +59,20 @@ export class EventBook {
 
   #forget (key: string, { occurrence }: Entry): void {
     this.#entries.delete(key)
-    const object = objectOf(occurrence)
-    const left = (this.#ofObject.get(object) ?? 1) - 1
-    if (left === 0) this.#ofObject.delete(object)
-    else this.#ofObject.set(object, left)
+    this.#count(occurrence, -1)
+  }
+
+  #isFull (occurrence: Occurrence): boolean {
+    const [ofPage = 0, ofReason = 0] = pagesOf(occurrence).map(page => this.#counts.get(page) ?? 0)
+    return this.#entries.size >= mostEntries || ofPage >= mostOfObjectAndReason || ofReason >= mostOfOneReason
+  }
+
+  #count (occurrence: Occurrence, change: 1 | -1): void {
+    for (const page of pagesOf(occurrence)) {
+      const count = (this.#counts.get(page) ?? 0) + change
+      if (count === 0) this.#counts.delete(page)
+      else this.#counts.set(page, count)
+    }
   }
 }
 
@@ -72,10 +81,11 @@ function endOf ({ occurrence: { isShared }, firstMs, lastMs }: Entry): number {
   return isShared ? firstMs : lastMs
 }
 
-function objectOf ({ about: { kind, namespace, name, uid } }: Occurrence): string {
-  return [kind, namespace, name, uid].join('\0')
+/** What it counts for: its object and reason, and its reason alone. */
+function pagesOf ({ about: { kind, namespace, name, uid }, reason }: Occurrence): [string, string] {
+  return [[reason, kind, namespace, name, uid].join('\0'), reason]
 }
 
 function keyOf (occurrence: Occurrence): string {
-  return [objectOf(occurrence), occurrence.reason, occurrence.sort].join('\0')
+  return [pagesOf(occurrence)[0], occurrence.sort].join('\0')
 }

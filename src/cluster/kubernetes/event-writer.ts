@@ -83,7 +83,9 @@ export class EventWriter implements Occurrences, Disposable {
   #enqueue (entry: Entry): void {
     if (entry.isQueued) return
     entry.isQueued = true
-    this.#queue.push(entry)
+    // Denials may be many, and whoever is denied can make more of them: everything else goes before.
+    const at = isDenial(entry) ? -1 : this.#queue.findIndex(isDenial)
+    this.#queue.splice(at === -1 ? this.#queue.length : at, 0, entry)
     if (!this.#isWriting) void this.#writeAll()
   }
 
@@ -138,6 +140,8 @@ export class EventWriter implements Occurrences, Disposable {
     }
   }
 }
+
+function isDenial ({ occurrence: { reason } }: Entry): boolean { return reason === 'FlowDenied' }
 
 /** `undefined` for an answer of this status. */
 async function unless (status: number, answer: Promise<unknown>): Promise<unknown> {
