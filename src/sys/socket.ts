@@ -19,6 +19,11 @@ const SOCK_STREAM = 1
 const SOCK_NONBLOCK = 0o4000
 const SOCK_CLOEXEC = 0o2000000
 const IPPROTO_TCP = 6
+/**
+ * After so much silence the peer is asked whether it is there. With the kernel's own 9 probes of 75 s an idle connection
+ * is given up after 16 minutes, about when one with unanswered data is (tcp_retries2).
+ */
+const keepIdleSeconds = 300
 
 export interface ListenerOptions {
   /** Port 0 lets the kernel choose; ask `localAddressOf`. */
@@ -131,13 +136,20 @@ function openSocket (family: IpFamily, mark: number, prepare: (fd: number) => vo
   const fd = new Fd(call('socket', () => libc.socket(familyNumber(family), type, IPPROTO_TCP)))
   try {
     if (mark !== 0) setOption(fd.number, options.mark, mark)
-    setOption(fd.number, options.noDelay, 1) // the application has gathered already; accepted sockets inherit it
+    prepareTcp(fd.number)
     prepare(fd.number)
     return fd
   } catch (error) {
     fd.close()
     throw error
   }
+}
+
+/** What every connection of ours has; accepted sockets inherit it. Why, and why no more: bench/README.md, "Kernel settings". */
+function prepareTcp (fd: number): void {
+  setOption(fd, options.noDelay, 1)
+  setOption(fd, options.keepAlive, 1)
+  setOption(fd, options.keepIdle, keepIdleSeconds)
 }
 
 function prepareBound (fd: number, { ip, port = 0, transparent = false, portRange }: NonNullable<DialerOptions['bind']>): void {

@@ -19,6 +19,7 @@ const SOL_IPV6 = 41
 export const options = {
   reuseAddress: { name: 'SO_REUSEADDR', level: SOL_SOCKET, number: 2 },
   error: { name: 'SO_ERROR', level: SOL_SOCKET, number: 4 },
+  keepAlive: { name: 'SO_KEEPALIVE', level: SOL_SOCKET, number: 9 },
   linger: { name: 'SO_LINGER', level: SOL_SOCKET, number: 13 },
   device: { name: 'SO_BINDTODEVICE', level: SOL_SOCKET, number: 25 },
   mark: { name: 'SO_MARK', level: SOL_SOCKET, number: 36 },
@@ -29,6 +30,7 @@ export const options = {
   transparent6: { name: 'IPV6_TRANSPARENT', level: SOL_IPV6, number: 75 },
   info: { name: 'TCP_INFO', level: SOL_TCP, number: 11 },
   noDelay: { name: 'TCP_NODELAY', level: SOL_TCP, number: 1 },
+  keepIdle: { name: 'TCP_KEEPIDLE', level: SOL_TCP, number: 4 },
   saveSyn: { name: 'TCP_SAVE_SYN', level: SOL_TCP, number: 27 },
   savedSyn: { name: 'TCP_SAVED_SYN', level: SOL_TCP, number: 28 },
 } as const satisfies Record<string, Option>

@@ -4,6 +4,7 @@ import { createServer, Socket } from 'node:net'
 import { socketAddress } from '../../src/model/address.ts'
 import { bindListener, liveFds, listenOn, localAddressOf, markOf, openDialer, openListener, resetOnClose, savedSyn } from '../../src/sys/index.ts'
 import { StreamConnection } from '../../src/relay/streams/connection.ts'
+import { getOption, options } from '../../src/sys/sockopt.ts'
 import { needs } from '../fixtures/needs.ts'
 import type { SocketConstructorOpts } from 'node:net'
 import type { Fd } from '../../src/sys/index.ts'
@@ -32,6 +33,7 @@ for (const host of ['127.0.0.1', '::1']) {
     const [socket] = await accepted as [Socket] // what net.Server emits
     t.equal(markOf(fdOf(client)), 0x02000000, 'the descriptor that Node connected is ours')
     t.equal(markOf(fdOf(socket)), 0x01000000)
+    for (const end of [client, socket]) t.same([getOption(fdOf(end), options.noDelay), getOption(fdOf(end), options.keepAlive), getOption(fdOf(end), options.keepIdle)], [1, 1, 300])
     const syn = savedSyn(fdOf(socket))
     t.equal((syn[0] ?? 0) >> 4, family, 'from the network header on')
     t.equal(savedSyn(fdOf(socket)).length, 0, 'once')
