@@ -2,6 +2,7 @@
 
 import { once } from 'node:events'
 import { TrustBundles } from '../../src/identity/index.ts'
+import { parseSocketAddress } from '../../src/model/address.ts'
 import { Revocation } from '../../src/relay/index.ts'
 import { FakeClock } from '../fixtures/clock.ts'
 import { eventually } from '../fixtures/eventually.ts'
@@ -255,6 +256,20 @@ export function reuse (t: Test, openWorld: Open): void {
     await eventually(() => world.client.records().length === 8)
     t.ok(await settled(world) <= 3)
     t.equal((await visit(world)).heard, 'hello')
+  })
+
+  t.test('a session is for its own pod and its own destination, and for nobody else of the same address', async t => {
+    await using world = await echoing(openWorld)
+    await visit(world)
+    const { pod, node } = world.client
+    const to = parseSocketAddress(world.client.records()[0]?.originalDestination ?? '')
+    if (to === undefined) { t.fail('no destination'); return }
+    t.equal(node.idle.take({ ...pod }, to, () => true), undefined, 'another pod that looks the same')
+    t.equal(node.idle.take(pod, { ...to, port: to.port ^ 1 }, () => true), undefined)
+    t.equal(node.idle.take(pod, to, () => false), undefined)
+    using session = node.idle.take(pod, to, () => true)
+    t.equal(session?.uses, 2)
+    t.equal(node.idle.take(pod, to, () => true), undefined, 'one at a time')
   })
 
   t.test('a connection on a resting session takes a place of its pod, and a resting session takes none', async t => {

@@ -1,9 +1,10 @@
+import { createHash } from 'node:crypto'
 import * as fc from 'fast-check'
 import t from 'tap'
 import { FrameParser, headerBytes } from '../../src/frames/frames.ts'
 import {
   decodeCertificate, decodeEnd, decodeGreeting, decodeReset, decodeVerdict,
-  encodeCertificate, encodeEnd, encodeGreeting, encodeReset, encodeVerdict, resetReasons,
+  encodeCertificate, encodeEnd, encodeGreeting, encodeReset, encodeVerdict, flowIdOf, resetReasons,
 } from '../../src/frames/messages.ts'
 import { HandshakeError } from '../../src/handshake/index.ts'
 import { socketAddress } from '../../src/model/address.ts'
@@ -45,6 +46,15 @@ t.test('verdict, reset and end come back as they were sent', async t => {
 
 t.test('a verdict of an unknown code is refused', async t => {
   t.throws(() => decodeVerdict(Uint8Array.of(3, 0, 0, 0, 0)), { code: 'protocol-error', detail: 'verdict 3' })
+})
+
+t.test('each connection of a session has a flow id of its own, which both ends can make', async t => {
+  const first = new Uint8Array(16).fill(7)
+  t.same(flowIdOf(first, 1), first)
+  const ids = Array.from({ length: 300 }, (_, i) => Buffer.from(flowIdOf(first, i + 1)).toString('hex'))
+  t.equal(new Set(ids).size, 300)
+  t.ok(ids.every(id => id.length === 32))
+  t.equal(ids[1], createHash('sha256').update(first).update(Uint8Array.of(0, 0, 0, 2)).digest('hex').slice(0, 32))
 })
 
 t.test('a long text is cut, so that it always fits', async t => {
