@@ -53,9 +53,12 @@ async function start (pair: Pair, side: Side, program: string): Promise<Daemon> 
   await mkdir(folder, { recursive: true })
   const workloads = join(folder, 'workloads.yaml')
   // JSON is YAML too.
-  await writeFile(workloads, JSON.stringify((['a', 'b'] as const).map(each => ({
-    name: each, namespace: 'bench', serviceAccount: each, workloadIp: addressOf[each], protocol: 'HBONE', node: `node-${each}`, network: '',
-  }))))
+  await writeFile(workloads, JSON.stringify({
+    workloads: (['a', 'b'] as const).map(each => ({
+      uid: `bench//v1/Pod/bench/${each}`, name: each, namespace: 'bench', serviceAccount: each, workloadIps: [addressOf[each]],
+      protocol: 'HBONE', node: `node-${each}`, network: '', services: {},
+    })),
+  }))
   const daemon = pair.start({
     command: program,
     args: [],
