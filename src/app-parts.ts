@@ -2,19 +2,20 @@
 
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
-import { startDiscovery } from './capture/index.ts'
+import { removeHostGuard, startDiscovery } from './capture/index.ts'
 import { Directory, reportFailures } from './cluster/index.ts'
 import { followConfig } from './config.ts'
 import { FileTrust, openAuthority, rootFileName } from './identity/index.ts'
-import { declaredPeering, KubernetesNode, optionPeering } from './node/index.ts'
+import { declaredPeering, HostGuard, KubernetesNode, optionPeering } from './node/index.ts'
 import { createLog, FileSink, FlowRecorder, Metrics, Readiness } from './observe/index.ts'
 import { NativeTransport, StreamTransport, whyNotNative } from './relay/index.ts'
+import { Netns } from './sys/index.ts'
 import type { AdminView } from './admin/index.ts'
 import type { ClusterSource } from './cluster/index.ts'
 import type { Config, IssuerConfig } from './config.ts'
 import type { Issuer, TrustSource } from './identity/index.ts'
 import type { Clock, Timer } from './lib/clock.ts'
-import type { Peering } from './node/index.ts'
+import type { HostGuardParts, Peering } from './node/index.ts'
 import type { Log } from './observe/index.ts'
 import type { Transport } from './relay/index.ts'
 
@@ -125,6 +126,19 @@ function openDirectory (config: Config, log: Log, clock: Clock): Directory {
     log, clock, readSettings: followConfig(config, log),
     check: () => undefined, // a policy that is invalid is not refused with its file: it keeps its subject closed
   })
+}
+
+/** The guard of the node, if the settings ask for it; otherwise what one that is no longer wanted has left is removed. */
+export async function openHostGuard ({ guard: { interfaces } }: Config, tenants: HostGuardParts['tenants'], observation: Observation, { clock, started }: Opening): Promise<HostGuard | undefined> {
+  const here = started.use(Netns.openOwn())
+  if (interfaces.length === 0) {
+    await removeHostGuard(here).catch((error: unknown) => { observation.log.warn('whether a host guard is left over could not be found out', { error }) })
+    return undefined
+  }
+  const guard = await HostGuard.start(interfaces, { ...observation, here, clock, tenants })
+  started.defer(() => guard.stop('keep'))
+  observation.log.info('the node drops new connections of pods that are not captured', { interfaces })
+  return guard
 }
 
 /**

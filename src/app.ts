@@ -7,7 +7,7 @@
 
 import { HealthFiles, startAdmin, startMetrics } from './admin/index.ts'
 import { finish } from './app-ending.ts'
-import { openCredence, openFacts, openObservation, openPeering, openTransport, startingView } from './app-parts.ts'
+import { openCredence, openFacts, openHostGuard, openObservation, openPeering, openTransport, startingView } from './app-parts.ts'
 import { Capture } from './capture/index.ts'
 import { systemClock } from './lib/clock.ts'
 import { Enforcer, notEnforced, Policies } from './node/index.ts'
@@ -89,8 +89,9 @@ export async function startAgent (config: Config, { version, clock = systemClock
   } satisfies Partial<AdminView>)
 
   started.defer(() => enforcer.stop('keep'))
+  const guard = await openHostGuard(config, () => kubernetes === undefined ? enforcer.tenants() : kubernetes.tenants(enforcer), observation, opening)
   enforcer.start()
-  kubernetes?.start({ enforcer, policies, recorder })
+  kubernetes?.start({ enforcer, policies, recorder, guard })
   readiness.met('start')
   log.info('agent runs', { cluster: config.cluster, trustDomain: config.trustDomain, mode: config.mode, version, workloads: enforcer.pods.length })
   const running = started.move()
@@ -102,12 +103,14 @@ export async function startAgent (config: Config, { version, clock = systemClock
     async stop () {
       enforcer.refuseNew()
       node.idle.close()
+      await guard?.stop('keep') // what is released now is for the agent to say that comes
       // Their ports are for the agent that takes over.
       await Promise.all([admin.stop(), scraped?.stop(), kubernetes?.leave()])
       const isRemoved = (): boolean => kubernetes?.isRemoved() === true
       await finish({ enforcer, registry, clock, timeoutMs: config.shutdown.timeoutMs, isHurried: isRemoved })
       if (isRemoved()) log.warn('liburna is being removed: every pod is let go')
       await enforcer.stop(isRemoved() ? 'disarm' : 'keep')
+      await guard?.stop(isRemoved() ? 'remove' : 'keep')
       await running.disposeAsync()
     },
   }
@@ -117,6 +120,6 @@ async function scrape (metrics: Metrics, enforcer: Enforcer, { idle }: NodeParts
   kubernetes?.measure()
   metrics.podsNotEnforced(notEnforced(kubernetes?.source.waiting() ?? [], enforcer.pods))
   metrics.sessionsIdle(idle.counts)
-  metrics.workloads(enforcer.pods.length, enforcer.pods.filter(({ state }) => state === 'captured' || state === 'elsewhere').length)
+  metrics.workloads(enforcer.pods.length, enforcer.pods.filter(({ captured }) => captured).length)
   return await metrics.text()
 }

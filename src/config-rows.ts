@@ -5,6 +5,7 @@ import { defaultExcludedLabels } from './identity/index.ts'
 import { parseDuration } from './lib/duration.ts'
 import { choiceReader, flagReader, listReader, mapReader, numberReader, parsedReader, recordReader, settingsUnder, textReader } from './lib/settings.ts'
 import { parseSocketAddress } from './model/address.ts'
+import { isInterfacePattern } from './model/interface-pattern.ts'
 import { parseCidr } from './model/cidr.ts'
 import { namespaceNameLabel } from './model/labels.ts'
 import { askedModes } from './model/mode.ts'
@@ -84,6 +85,7 @@ export const rows = {
   'metrics.listen': row(parsedReader('ip:port or off', 'an address such as 10.0.0.1:9903, or off', parseMetricsAddress), { default: 'off', meaning: 'where /metrics alone is, for a scraper of another machine; without authentication' }),
   'namespaces': row(recordReader(namespace, mapReader('namespace', namespaceRows), 'map of name to namespace'), { default: {}, meaning: 'what is known of namespaces; followed while the agent runs' }),
   'workloads': row(listReader(mapReader('workload', workloadRows), 'list of workloads'), { default: [], meaning: 'the workloads of this node; followed while the agent runs' }),
+  'guard.interfaces': row(listReader(textReader('name', 'a name of an interface such as cni0, or cali*', isInterfacePattern), 'list of names'), { default: [], meaning: 'interfaces of pods on the node: new TCP connections through them of pods that are not captured yet are dropped by a rule of the node that outlives the agent; no such guard by default' }),
   ...settingsUnder('kubernetes', kubernetesSettings),
   'certificates.ttl': row(duration(1000, 30 * 86_400_000), { default: '1h', meaning: 'life of a workload certificate' }),
   'certificates.backdate': row(duration(0, 86_400_000), { default: '5m', meaning: 'how far before its issue a certificate becomes valid, for clocks that are behind' }),

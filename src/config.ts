@@ -71,6 +71,8 @@ export interface Config {
   /** `health` is a folder, or empty. */
   readonly admin: { readonly listen: SocketAddress, readonly health: string }
   /** Where /metrics alone is; `off` for nowhere. */
+  /** None: there is no host guard. */
+  readonly guard: { readonly interfaces: readonly string[] }
   readonly metrics: { readonly listen: SocketAddress | 'off' }
   /** The part that a running agent follows. */
   readonly directory: DirectorySettings
@@ -197,6 +199,7 @@ function toConfig (values: Values<typeof rows>, file: string): Omit<Config, 'giv
     discovery: values.discovery === 'option' ? { kind: 'option' } : { kind: 'declared', protected: values['declared.protected'], external: values['declared.external'] },
     admin: { listen: values['admin.listen'], health: atOrNone(values['admin.health']) },
     metrics: { listen: values['metrics.listen'] },
+    guard: { interfaces: values['guard.interfaces'] },
     directory: {
       namespaces: values.namespaces,
       workloads: values.workloads.map(workload => toWorkload(workload, at)),

@@ -38,8 +38,12 @@ function realParts (version: string): CliParts {
       return { stop: () => issuer.stop(), reopenFiles () {} }
     },
     async disarm (config) {
-      const { disarmNetns } = await import('../capture/index.ts')
-      return disarmAll(config, disarmNetns)
+      const { disarmNetns, removeHostGuard } = await import('../capture/index.ts')
+      const { Netns } = await import('../sys/index.ts')
+      return disarmAll(config, disarmNetns, async () => {
+        using here = Netns.openOwn()
+        await removeHostGuard(here)
+      })
     },
     async doctor () {
       const { feature, featureNames } = await import('../sys/index.ts')

@@ -7,6 +7,7 @@ import type { ClusterChange, ClusterSource, LocalWorkload, Manifest } from '../c
 import type { Timer } from '../lib/clock.ts'
 import type { Unsubscribe } from '../lib/emitter.ts'
 import type { EnforcedPodOptions, EnforcedPodParts, WorkloadChange } from './enforced-pod.ts'
+import type { Tenant } from './host-guard.ts'
 import type { Policies } from './policies.ts'
 
 export interface EnforcerParts extends EnforcedPodParts {
@@ -51,6 +52,11 @@ export class Enforcer {
       certificateEnds: notAfterMs === undefined ? '' : new Date(notAfterMs).toISOString(), connections: places.taken,
     }))
     return rows.sort((a, b) => a.workload < b.workload ? -1 : 1)
+  }
+
+  /** For the host guard, where the workloads are all the pods that there are. */
+  tenants (): readonly Tenant[] {
+    return this.pods.map(({ captured, workload: { key, netns } }) => ({ id: `${key} ${netns}`, netns, standing: captured ? 'armed' : 'closed' }))
   }
 
   /** From now on new connections are held by the rules, or another agent's, also those of pods that come; the ones that there are go on. */

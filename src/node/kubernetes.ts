@@ -11,6 +11,7 @@ import type { Clock } from '../lib/clock.ts'
 import type { AskedMode } from '../model/mode.ts'
 import type { FlowRecorder, Log, Metrics, Occurrences, Readiness } from '../observe/index.ts'
 import type { Enforcer } from './enforcer.ts'
+import type { HostGuard, Tenant } from './host-guard.ts'
 import type { OwnNode } from './peering.ts'
 import type { Policies } from './policies.ts'
 
@@ -34,6 +35,7 @@ export interface RunningParts {
   readonly enforcer: Enforcer
   readonly policies: Policies
   readonly recorder: FlowRecorder
+  readonly guard: HostGuard | undefined
 }
 
 /** What is held of the API server. */
@@ -54,6 +56,8 @@ export class KubernetesNode implements Disposable {
   readonly #ends: DisposableStack
   #gate: PodGate | undefined
   #isGone = false
+  /** Whether somebody has told of all sandboxes. */
+  #isTold = false
 
   private constructor ({ api, source, occurrences }: Held, ownNode: OwnNode, settings: KubernetesSettings, parts: KubernetesNodeParts, ends: DisposableStack) {
     this.#api = api
@@ -81,10 +85,10 @@ export class KubernetesNode implements Disposable {
   }
 
   /** From now on pods are told to the source; where the container runtime tells, one that starts waits for the enforcer. */
-  start ({ enforcer, policies, recorder }: RunningParts): void {
+  start ({ enforcer, policies, recorder, guard }: RunningParts): void {
     this.#tellCluster(policies, recorder)
     if (this.#settings.pods === 'proc') this.#lookForPods()
-    else this.#listenToRuntime(enforcer)
+    else this.#listenToRuntime(enforcer, guard)
   }
 
   #tellCluster (policies: Policies, recorder: FlowRecorder): void {
@@ -105,19 +109,22 @@ export class KubernetesNode implements Disposable {
       onChange: list => { source.setSandboxes(list) },
     })
     sandboxes.start()
+    this.#isTold = true
     this.#ends.defer(() => { sandboxes.stop() })
   }
 
-  #listenToRuntime (enforcer: Enforcer): void {
+  #listenToRuntime (enforcer: Enforcer, guard: HostGuard | undefined): void {
     const { log, metrics, readiness, clock } = this.#parts
-    const gate = new PodGate(this.#settings['nri.unarmed'], { source: this.source, guarded: key => enforcer.guarded(key), occurrences: this.occurrences, log, metrics })
+    const gate = new PodGate(this.#settings['nri.unarmed'], { source: this.source, guarded: key => enforcer.guarded(key), occurrences: this.occurrences, log, metrics, ...guard !== undefined && { reviewed: () => guard.review() } })
     this.#gate = gate
     readiness.awaits(runtimeName, 'not registered yet')
+    const onTold = (): void => { this.#isTold = true }
     const plugin = new NriPlugin({ socketPath: this.#settings['nri.socket'] }, {
       clock, log, handler: gate,
       onState (isConnected, detail) {
         metrics.runtimeTells(isConnected)
         if (isConnected) {
+          onTold()
           readiness.met(runtimeName)
           readiness.settled(runtimeName)
         } else {
@@ -127,6 +134,13 @@ export class KubernetesNode implements Disposable {
     })
     plugin.start()
     this.#ends.defer(() => { plugin.stop() })
+  }
+
+  /** Pods with a network of their own, for the host guard; `undefined` until all are known. */
+  tenants (enforcer: Enforcer): readonly Tenant[] | undefined {
+    if (!this.#isTold) return undefined
+    const armed = new Set(enforcer.pods.filter(({ captured }) => captured).map(({ workload: { netns } }) => netns))
+    return this.source.sandboxes().map(({ sandbox: { id, netns }, isSelected }) => ({ id, netns, standing: isSelected === false ? 'free' : armed.has(netns) ? 'armed' : 'closed' }))
   }
 
   /** Refuses no pod any more. Resolves when it is known whether liburna is being removed, as far as that can be known. */

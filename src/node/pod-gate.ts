@@ -14,6 +14,8 @@ export interface PodGateParts {
   readonly source: Pick<KubernetesSource, 'admit' | 'setSandboxes' | 'removeSandbox'>
   /** Resolves when the rules of the workload are loaded. */
   readonly guarded: (key: string) => Promise<void>
+  /** Resolves when the host guard is as the pods are now. @default there is none */
+  readonly reviewed?: () => Promise<void>
   readonly log: Log
   readonly metrics: Pick<Metrics, 'podStarted'>
   readonly occurrences: Occurrences
@@ -40,11 +42,12 @@ export class PodGate implements SandboxHandler {
   }
 
   async run (sandbox: Sandbox, signal: AbortSignal): Promise<void> {
-    const { source, guarded, metrics, occurrences, log } = this.#parts
+    const { source, guarded, reviewed = noReview, metrics, occurrences, log } = this.#parts
     const pod = `${sandbox.namespace}/${sandbox.name}`
     try {
       const workload = await source.admit(sandbox, signal)
       if (workload !== undefined) await before(guarded(workload.key), signal)
+      await before(reviewed(), signal)
       metrics.podStarted(workload === undefined ? 'not-selected' : 'captured')
     } catch (error) {
       metrics.podStarted(this.#unarmed === 'refuse' ? 'refused' : 'late')
@@ -59,8 +62,15 @@ export class PodGate implements SandboxHandler {
     }
   }
 
-  stop (sandbox: Sandbox): void { this.#parts.source.removeSandbox(sandbox) }
+  /** Resolves when the pod's addresses may be another's. */
+  async stop (sandbox: Sandbox): Promise<void> {
+    const { source, reviewed = noReview } = this.#parts
+    source.removeSandbox(sandbox)
+    await reviewed()
+  }
 }
+
+const noReview = (): Promise<void> => Promise.resolve()
 
 async function before (done: Promise<void>, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted()

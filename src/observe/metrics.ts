@@ -70,6 +70,7 @@ export class Metrics {
   readonly #started
   readonly #factsAge
   readonly #runtime
+  readonly #hostGuard
   readonly #dropped
   readonly #faults
   readonly #sinks = new Map<string, LineSink>()
@@ -100,6 +101,7 @@ export class Metrics {
     this.#waiting = this.#gauge('pods_waiting', 'Pods that are to be captured but whose network namespace is not known: starting, or exposed.', [])
     this.#started = this.#counter('pods_started_total', 'Pods that the container runtime has told of before they started; late ones started before they were captured.', ['result'])
     this.#factsAge = this.#gauge('facts_age_seconds', 'How old what is known of the cluster may be; 0 while changes are heard of.', ['kind'])
+    this.#hostGuard = this.#gauge('host_guard', 'Whether new connections of pods that are not captured yet are dropped by a rule of the node.', [])
     this.#runtime = this.#gauge('runtime_tells_of_pods', 'Whether the container runtime tells of pods before they start (NRI).', [])
     this.#dropped = this.#counter('lines_dropped_total', 'Lines that were not written because the reader is slow or the disk is full.', ['stream'])
     this.#faults = this.#counter('internal_faults_total', 'Things that must not happen. Please report them.', ['fault'])
@@ -144,6 +146,8 @@ export class Metrics {
 
   /** @param kind plural name of a kind of objects; from our own list. */
   factsAge (kind: string, seconds: number): void { this.#factsAge.set({ kind }, seconds) }
+
+  hostGuard (isThere: boolean): void { this.#hostGuard.set(isThere ? 1 : 0) }
 
   runtimeTells (isConnected: boolean): void { this.#runtime.set(isConnected ? 1 : 0) }
 

@@ -11,10 +11,11 @@ t.test('disarm goes on after a failure and tells it', async t => {
   const report = await disarmAll(config, netns => {
     tried.push(netns)
     return netns === 'b' ? Promise.reject(new Error('no such namespace')) : Promise.resolve()
-  })
-  t.same(tried, ['a', 'b', 'c'])
+  }, () => { tried.push('guard'); return Promise.resolve() })
+  t.same(tried, ['a', 'b', 'c', 'guard'])
   t.same(report, { ok: false, text: 'default/one: no longer protected (a)\ndefault/two: FAILED (b): no such namespace\ndefault/three: no longer protected (c)\n' })
-  t.same(await disarmAll(parseConfig(head, '/n.yaml'), () => Promise.resolve()), { ok: true, text: 'no workloads in the file\n' })
+  t.same(await disarmAll(parseConfig(head, '/n.yaml'), () => Promise.resolve(), () => Promise.reject(new Error('no nft'))), { ok: false, text: 'guard of the node: FAILED: no nft\n' })
+  t.same(await disarmAll(parseConfig(head, '/n.yaml'), () => Promise.resolve(), () => Promise.resolve()), { ok: true, text: 'no workloads in the file\n' })
 })
 
 t.test('doctor is content when only what has a substitute is missing', async t => {

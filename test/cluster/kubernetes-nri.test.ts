@@ -14,7 +14,7 @@ function pod (name: string, netns = `/run/netns/${name}`): RuntimePod {
   return { id: `id-${name}`, uid: `uid-${name}`, namespace: 'shop', name, netns }
 }
 
-async function world (t: Test, { clock = systemClock, run = async () => {} }: { clock?: typeof systemClock, run?: SandboxHandler['run'] } = {}) {
+async function world (t: Test, { clock = systemClock, run = async () => {}, stop = () => {} }: { clock?: typeof systemClock, run?: SandboxHandler['run'], stop?: SandboxHandler['stop'] } = {}) {
   const folder = new TestFolder()
   t.teardown(() => { folder[Symbol.dispose]() })
   const socketPath = folder.at('nri.sock')
@@ -26,7 +26,7 @@ async function world (t: Test, { clock = systemClock, run = async () => {} }: { 
     handler: {
       synchronize (sandboxes) { say('synchronize', sandboxes) },
       async run (sandbox, signal) { say('run', [sandbox]); await run(sandbox, signal) },
-      stop (sandbox) { say('stop', [sandbox]) },
+      async stop (sandbox) { say('stop', [sandbox]); await stop(sandbox) },
     },
     onState: isConnected => { heard.push(isConnected ? 'connected' : 'lost') },
   })
@@ -90,6 +90,19 @@ t.test('several pods at once do not wait for each other', async t => {
   await second
   waiting.get('a')?.()
   t.match(await first, { refusal: undefined })
+})
+
+t.test('the network of a pod that ends stays until the handler is done with it', async t => {
+  const done = Promise.withResolvers<void>()
+  const { runtime, plugin } = await world(t, { stop: () => done.promise })
+  plugin.start()
+  await runtime.greeted(1)
+  const answers: string[] = []
+  const stopping = runtime.stop(pod('a')).then(() => { answers.push('stop') })
+  await runtime.run(pod('b')).then(() => { answers.push('run') })
+  t.same(answers, ['run'])
+  done.resolve()
+  await stopping
 })
 
 t.test('calls that are none of ours are refused and do not end the connection', async t => {

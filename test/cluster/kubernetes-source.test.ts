@@ -278,3 +278,19 @@ t.test('a namespace is going when it is being deleted, or gone after it was ther
   await eventually(() => source.isGoing('liburna'))
   t.ok(await source.askIsGoing('liburna', AbortSignal.timeout(5000)))
 })
+
+t.test('of each sandbox it is known whether its pod is to be captured, or that nobody knows yet', async t => {
+  const world = await KubernetesWorld.start(t)
+  world.namespace('free', {})
+  world.pod({ name: 'web' })
+  world.pod({ name: 'out', annotations: { 'liburna.io/enforce': 'false' } })
+  world.pod({ name: 'other', namespace: 'free' })
+  const source = await world.source()
+  source.setSandboxes([
+    sandbox('web'), sandbox('out'), sandbox('other', { namespace: 'free', uid: 'uid-free-other' }), sandbox('new', { namespace: 'free', uid: 'not told yet' }),
+    sandbox('unknown'), sandbox('nowhere', { namespace: 'no-such-namespace' }), sandbox('host', { netns: '' }),
+  ])
+  t.same(source.sandboxes().map(({ sandbox: { name }, isSelected }) => [name, isSelected]), [
+    ['web', true], ['out', false], ['other', false], ['new', false], ['unknown', undefined], ['nowhere', undefined],
+  ])
+})

@@ -10,7 +10,7 @@ const sandbox: Sandbox = { id: 'i', uid: 'u', namespace: 'shop', name: 'web', ne
 // The gate looks at the key only.
 const workload = { key: 'shop/web' } as LocalWorkload
 
-function world ({ unarmed = 'refuse' as Unarmed, admit = async (): Promise<LocalWorkload | undefined> => workload, guarded = async (_key: string): Promise<void> => {} } = {}) {
+function world ({ unarmed = 'refuse' as Unarmed, admit = async (): Promise<LocalWorkload | undefined> => workload, guarded = async (_key: string): Promise<void> => {}, reviewed = async (): Promise<void> => {} } = {}) {
   const heard: string[] = []
   const told: string[] = []
   const log = memoryLog()
@@ -20,7 +20,7 @@ function world ({ unarmed = 'refuse' as Unarmed, admit = async (): Promise<Local
       setSandboxes (list) { heard.push(`set ${[...list].map(({ name }) => name).join(' ')}`) },
       removeSandbox ({ id }) { heard.push(`remove ${id}`) },
     },
-    guarded, log, metrics: { podStarted (result) { heard.push(result) } },
+    guarded, reviewed, log, metrics: { podStarted (result) { heard.push(result) } },
     occurrences: { tell ({ about, reason }) { told.push(`${reason} ${about.name}`) } },
   })
   return { gate, heard, told, log }
@@ -70,4 +70,27 @@ t.test('of what there is, sandboxes whose namespace is gone do not count', async
   const { gate, heard } = world()
   gate.synchronize([{ ...sandbox, name: 'there', netns: folder.at('there') }, { ...sandbox, name: 'gone', netns: folder.at('gone') }, { ...sandbox, name: 'host', netns: '' }])
   t.same(heard, ['set there host'])
+})
+
+t.test('where there is a host guard a pod starts when it is released, and ends when it is not any more', async t => {
+  for (const admit of [async () => workload, async () => undefined]) {
+    const reviews: PromiseWithResolvers<void>[] = []
+    const { gate, heard } = world({ admit, reviewed: () => { const review = Promise.withResolvers<void>(); reviews.push(review); return review.promise } })
+    const running = gate.run(sandbox, never())
+    await new Promise(resolve => { setImmediate(resolve) })
+    t.same([heard, reviews.length], [[], 1])
+    reviews[0]?.resolve()
+    await running
+    const stopping = gate.stop(sandbox)
+    t.same([heard.at(-1), reviews.length], ['remove i', 2], 'asked for when the sandbox is forgotten')
+    reviews[1]?.resolve()
+    await stopping
+  }
+})
+
+t.test('the gate of an agent that ends refuses nobody', async t => {
+  const { gate, heard } = world({ guarded: async () => { throw new Error('too late') } })
+  gate.leave()
+  await gate.run(sandbox, never())
+  t.same(heard, ['late'])
 })

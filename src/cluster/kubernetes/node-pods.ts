@@ -16,6 +16,8 @@ export class NodePods {
   /** Those of the API server, and before them those that it has forgotten while they run. */
   get pods (): readonly PodFacts[] { return [...this.#departed.values(), ...this.#pods] }
 
+  get sandboxes (): readonly Sandbox[] { return [...this.#sandboxes.values()] }
+
   setPods (pods: Iterable<PodFacts>): void {
     const now = [...pods]
     const uids = new Set(now.map(({ uid }) => uid))

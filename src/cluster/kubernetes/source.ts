@@ -11,12 +11,13 @@ import { messageOf } from '../../lib/error.ts'
 import { ClusterError } from '../error.ts'
 import { workloadChanges } from '../workloads.ts'
 import { textAt, textsAt } from './json.ts'
+import { Departures, namespaceFactsOf } from './namespace-facts.ts'
 import { NodePods } from './node-pods.ts'
 import { podFactsOf } from './pod-facts.ts'
 import { policyObjectOf } from './policy-object.ts'
 import { Reflector } from './reflector.ts'
 import { definitions, namespaces, podsOf, policyResources } from './resources.ts'
-import { isEnforced } from './selection.ts'
+import { isEnforced, select } from './selection.ts'
 import { listWorkloads } from './workload-list.ts'
 import type { Clock, Timer } from '../../lib/clock.ts'
 import type { Unsubscribe } from '../../lib/emitter.ts'
@@ -25,6 +26,7 @@ import type { Log } from '../../observe/index.ts'
 import type { ClusterChange, ClusterSource, LocalWorkload, Manifest, SourceFailure } from '../source.ts'
 import type { Place } from '../workloads.ts'
 import type { Api } from './api.ts'
+import type { NamespaceFacts } from './namespace-facts.ts'
 import type { PodFacts } from './pod-facts.ts'
 import type { PolicyObject } from './policy-object.ts'
 import type { Resource } from './resources.ts'
@@ -49,12 +51,6 @@ export interface FactsAge {
   readonly staleSinceMs: number | undefined
 }
 
-interface NamespaceFacts {
-  readonly labels: Labels
-  /** It is being deleted. */
-  readonly isGoing: boolean
-}
-
 /** Policies that change together are told together. */
 const gatherMs = 20
 /** After this a changed definition has its storage. */
@@ -67,7 +63,7 @@ export class KubernetesSource implements ClusterSource {
   readonly #node = new NodePods()
   readonly #pods: Reflector<PodFacts>
   readonly #namespaces: Reflector<NamespaceFacts>
-  readonly #seenNamespaces = new Set<string>()
+  readonly #departures = new Departures()
   readonly #definitions: Reflector<string>
   readonly #policies: readonly Reflector<PolicyObject>[]
   #namespaceLabels: ReadonlyMap<string, Labels> = new Map()
@@ -119,6 +115,11 @@ export class KubernetesSource implements ClusterSource {
   /** Pods of this node, selected or not. */
   pods (): readonly PodFacts[] { return this.#node.pods }
 
+  /** Sandboxes with a network of their own, and whether their pod is to be captured; `undefined` where that is not known. */
+  sandboxes (): readonly { readonly sandbox: Sandbox, readonly isSelected: boolean | undefined }[] {
+    return this.#node.sandboxes.filter(({ netns }) => netns !== '').map(sandbox => ({ sandbox, isSelected: this.#isSelected(sandbox) }))
+  }
+
   /** What their annotations say that cannot be read, by key of the pod. */
   badAnnotations (): ReadonlyMap<string, readonly string[]> { return this.#annotations }
 
@@ -126,12 +127,7 @@ export class KubernetesSource implements ClusterSource {
   policyObjects (): readonly PolicyObject[] { return this.#policyObjects }
 
   /** Whether a namespace is about to go, or is gone after we have seen it. One that was never there proves nothing. */
-  isGoing (namespace: string): boolean {
-    const facts = this.#namespaces.items.get(namespace)
-    if (facts === undefined) return this.#seenNamespaces.has(namespace)
-    this.#seenNamespaces.add(namespace)
-    return facts.isGoing
-  }
+  isGoing (namespace: string): boolean { return this.#departures.isGoing(namespace, this.#namespaces.items) }
 
   /** As `isGoing`, but asks the API server when nothing is heard of it. Never rejects: what cannot be asked is as it was known. */
   async askIsGoing (namespace: string, signal: AbortSignal): Promise<boolean> {
@@ -140,8 +136,7 @@ export class KubernetesSource implements ClusterSource {
       await this.#get(this.#namespaces, `/api/v1/namespaces/${namespace}`, signal)
       return this.isGoing(namespace)
     } catch (error) {
-      if (error instanceof ClusterError && error.status === 404) return this.#seenNamespaces.has(namespace)
-      return false
+      return error instanceof ClusterError && error.status === 404 && this.#departures.isGoing(namespace, new Map())
     }
   }
 
@@ -183,6 +178,14 @@ export class KubernetesSource implements ClusterSource {
     const key = `${namespace}/${name}`
     if (this.#waiting.includes(key)) throw new ClusterError(`the former pod ${key} still runs`, { code: 'api-refused' })
     return this.#workloads.find(workload => workload.key === key && workload.netns === netns)
+  }
+
+  #isSelected (sandbox: Sandbox): boolean | undefined {
+    const labels = this.#namespaceLabels.get(sandbox.namespace)
+    if (labels === undefined) return undefined
+    if (!isEnforced(labels)) return false
+    const pod = this.#node.podOf(sandbox)
+    return pod === undefined ? undefined : select(pod, labels, this.#options) !== undefined
   }
 
   get #all (): readonly Reflector<unknown>[] { return [this.#pods, this.#namespaces, this.#definitions, ...this.#policies] }
@@ -278,10 +281,6 @@ export class KubernetesSource implements ClusterSource {
       this.#parts.log.error('a change of the cluster could not be carried out', { change: change.kind, error: messageOf(error) })
     }
   }
-}
-
-function namespaceFactsOf (object: unknown): NamespaceFacts {
-  return { labels: textsAt(object, 'metadata', 'labels'), isGoing: textAt(object, 'metadata', 'deletionTimestamp') !== '' }
 }
 
 async function until<T> (done: Promise<T>, signal: AbortSignal | undefined): Promise<T> {

@@ -23,8 +23,8 @@ export interface SandboxHandler {
    * rejects. `signal` aborts when the runtime will not wait any longer.
    */
   run (sandbox: Sandbox, signal: AbortSignal): Promise<void>
-  /** This one ends. Must not throw. */
-  stop (sandbox: Sandbox): void
+  /** This one ends; its network stays until the promise settles. Must not throw or reject. */
+  stop (sandbox: Sandbox): void | Promise<void>
 }
 
 export interface SessionOptions {
@@ -143,7 +143,7 @@ export class NriSession {
   async #change (payload: Uint8Array): Promise<Uint8Array> {
     const { event, sandbox } = decodeStateChange(payload)
     if (event === events.runPodSandbox) await this.#run(sandbox)
-    else if (event === events.stopPodSandbox || event === events.removePodSandbox) this.#options.handler.stop(sandbox)
+    else if (event === events.stopPodSandbox || event === events.removePodSandbox) await this.#options.handler.stop(sandbox)
     return new Uint8Array()
   }
 
