@@ -2,50 +2,29 @@ import { generateKeyPairSync } from 'node:crypto'
 import t from 'tap'
 import { findCommon } from '../../src/sys/openssl/context.ts'
 import { Memory, TlsConnection, TlsContext, WriteBuffers, census, readBufferBytes, tlsResult, traceLive } from '../../src/sys/index.ts'
-import { badCertificates } from '../fixtures/bad-certificates.ts'
-import { identityOf } from '../fixtures/authority.ts'
 import { localPair } from '../fixtures/local-pair.ts'
+import { pairContext, pairSvid, tlsPair } from '../fixtures/tls-pair.ts'
 import type { TlsContextOptions } from '../../src/sys/index.ts'
 
 traceLive(true)
-const { east } = badCertificates()
-const svid = east.certificateFor(identityOf())
-const good: TlsContextOptions = {
-  certificates: svid.certificates, privateKey: svid.privateKey.export({ type: 'pkcs8', format: 'der' }), groups: 'X25519', protocols: ['liburna/1'],
-}
-
-interface Ends extends Disposable { readonly client: TlsConnection, readonly server: TlsConnection }
-
-/** Two ends over a socket pair, after the handshake. */
-function shaken (options: Partial<TlsContextOptions> = {}): Ends {
-  const [one, other] = localPair()
-  const buffers = new WriteBuffers()
-  using context = new TlsContext(good)
-  using otherContext = new TlsContext({ ...good, ...options })
-  const client = new TlsConnection(otherContext, one.number, 'client', buffers)
-  const server = new TlsConnection(context, other.number, 'server', buffers)
-  const results = [0, 0]
-  for (let i = 0; i < 6 && results.some(result => result !== tlsResult.done); i++) { results[0] = client.handshake(); results[1] = server.handshake() }
-  return { client, server, [Symbol.dispose]: () => { client.close(); server.close(); buffers[Symbol.dispose](); one.close(); other.close() } }
-}
 
 t.test('both ends see each other\'s chain, protocol and exported key', async t => {
-  using ends = shaken()
+  using ends = tlsPair()
   for (const end of [ends.client, ends.server]) {
     t.equal(end.protocol, 'liburna/1')
-    t.same(end.peerChain().map(der => Buffer.from(der).toString('hex')), svid.certificates.map(der => Buffer.from(der).toString('hex')))
+    t.same(end.peerChain().map(der => Buffer.from(der).toString('hex')), pairSvid.certificates.map(der => Buffer.from(der).toString('hex')))
   }
   t.same(ends.client.export('EXPORTER-test', 16), ends.server.export('EXPORTER-test', 16))
   t.notSame(ends.client.export('EXPORTER-test', 16), ends.server.export('EXPORTER-other', 16))
 })
 
 t.test('without a common protocol there is no connection', async t => {
-  using ends = shaken({ protocols: ['other/1'] })
+  using ends = tlsPair({ protocols: ['other/1'] })
   t.match(ends.client.error, { code: /NO_APPLICATION_PROTOCOL/ })
 })
 
 t.test('what the socket does not take is kept, and sent later', async t => {
-  using ends = shaken()
+  using ends = tlsPair()
   ends.server.readAhead()
   const piece = new Memory(200 * 1024)
   const room = new Memory(readBufferBytes)
@@ -73,7 +52,7 @@ t.test('what the socket does not take is kept, and sent later', async t => {
 })
 
 t.test('a proper close and a cut are told apart', async t => {
-  using closing = shaken()
+  using closing = tlsPair()
   const room = new Memory(16)
   t.equal(closing.server.read(room.address, 16), tlsResult.wantsRead)
   closing.client.sayClose()
@@ -81,7 +60,7 @@ t.test('a proper close and a cut are told apart', async t => {
   t.equal(closing.server.read(room.address, 16), tlsResult.closed)
 
   const [one, other] = localPair()
-  using context = new TlsContext(good)
+  using context = new TlsContext(pairContext)
   using buffers = new WriteBuffers()
   using cut = new TlsConnection(context, one.number, 'client', buffers)
   t.equal(cut.handshake(), tlsResult.wantsRead)
@@ -99,11 +78,11 @@ t.test('a certificate, key or group that is none is refused, and nothing stays b
     key: { privateKey: Buffer.from('no DER') },
     'key of another': { privateKey: privateKey.export({ type: 'pkcs8', format: 'der' }) },
     group: { groups: 'nonsense' },
-  })) t.throws(() => new TlsContext({ ...good, ...options }), { name: 'OpenSslError' }, what)
+  })) t.throws(() => new TlsContext({ ...pairContext, ...options }), { name: 'OpenSslError' }, what)
 })
 
 t.test('a closed context cannot be used, and may be closed twice', async t => {
-  const context = new TlsContext(good)
+  const context = new TlsContext(pairContext)
   context.close()
   context.close()
   t.throws(() => context.pointer, /closed/)

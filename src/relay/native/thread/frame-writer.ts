@@ -8,12 +8,16 @@ import type { Wire } from './loop.ts'
 
 /** The largest control frame, with header. */
 const largestControl = 64 * 1024 + headerBytes
+/** So much may wait for what follows it: beside the largest data frame it fits into the write buffer. */
+const mostGathered = 16 * 1024
 
 export class FrameWriter {
   readonly #tls: TlsConnection
   readonly #wire: Wire
   readonly #onBroken: (detail: string) => void
-  readonly #outbox: Uint8Array[] = []
+  #outbox: Uint8Array[] = []
+  /** What was said waits for what follows, in the outbox or in the write buffer; the wire takes what it is given. */
+  #gathers = false
   #leave: Uint8Array | undefined
   #saidClose = false
   #isBroken = false
@@ -30,16 +34,39 @@ export class FrameWriter {
   /** Whether the kernel has the last byte of TLS, and what we send from now on are bare bytes. */
   get hasLeft (): boolean { return this.#saidClose && !this.#tls.isBlocked && !this.#isBroken }
 
-  /** A data frame of the first `length` bytes of the chunk's payload. Only after `flush` said 'empty'. */
-  send (chunk: Chunk, length: number): void {
+  /**
+   * A data frame of the first `length` bytes of the chunk's payload. Only after `flush` said 'empty'. `endFollows`: the
+   * caller knows that the end comes next, and both leave together.
+   */
+  send (chunk: Chunk, length: number, endFollows: boolean): void {
     putHeader(chunk.memory.bytes, FrameType.data, length)
-    this.#sendNow(chunk.memory, headerBytes + length)
+    const waits = endFollows && length <= mostGathered
+    if (!this.#gathers && !waits) { this.#sendNow(chunk.memory, headerBytes + length); return }
+    this.#putOut()
+    this.#put(chunk.memory, headerBytes + length)
+    this.#gathers = waits
+    if (!waits) this.#push()
   }
 
   /** A whole control frame, now or as soon as the wire takes it. */
   control (frame: Uint8Array): void {
-    if (frame.length > largestControl) throw new RangeError(`control frame of ${frame.length} bytes`)
-    this.#outbox.push(frame)
+    this.#keep(frame)
+    if (this.#gathers) this.settle()
+    else this.flush()
+  }
+
+  /** As `control`, but it may wait for what else is said before `settle`: each segment of TCP has its price. */
+  gather (frame: Uint8Array): void {
+    if (this.#gathers || this.flush() === 'empty') this.#gathers = true
+    this.#keep(frame)
+    if (this.#outbox.reduce((sum, { length }) => sum + length, 0) > mostGathered) this.settle()
+  }
+
+  /** Sends what waits for more. */
+  settle (): void {
+    if (!this.#gathers) return
+    this.#gathers = false
+    if (this.#tls.isBlocked) this.#writeOut() // not by the wire, but because what is in the buffer waits for more
     this.flush()
   }
 
@@ -54,33 +81,48 @@ export class FrameWriter {
   flush (): 'empty' | 'held' | 'failed' {
     for (;;) {
       if (this.#isBroken) return 'failed'
+      if (this.#gathers) return 'empty'
       if (this.#tls.isBlocked) {
         if (!this.#wire.writable) return 'held'
         this.#push()
         continue
       }
-      const frame = this.#outbox.shift()
-      if (frame === undefined) return 'empty'
-      this.#writeFrame(frame)
+      if (this.#outbox.length === 0) return 'empty'
+      this.#writeOut()
     }
   }
 
-  #writeFrame (frame: Uint8Array): void {
-    const memory = new Memory(frame.length)
-    memory.bytes.set(frame)
-    if (frame === this.#leave) this.#writeLast(memory)
-    else this.#sendNow(memory, frame.length)
+  #keep (frame: Uint8Array): void {
+    if (frame.length > largestControl) throw new RangeError(`control frame of ${frame.length} bytes`)
+    this.#outbox.push(frame)
   }
 
-  /** The frame and close_notify in one write. */
-  #writeLast (frame: Memory): void {
-    if (this.#tls.write(frame.address, frame.length)) {
+  /** Frames of the outbox in one write; a single one needs no buffer for that. */
+  #writeOut (): void {
+    const [first] = this.#outbox
+    if (first !== undefined && this.#outbox.length === 1 && first !== this.#leave) {
+      this.#outbox = []
+      this.#sendNow(memoryOf(first), first.length)
+    } else {
+      this.#putOut()
+      this.#push()
+    }
+  }
+
+  /** Puts frames of the outbox into the write buffer, as far as they may wait there together; close_notify behind the last of all. */
+  #putOut (): void {
+    for (let left = mostGathered; left > 0 && this.#outbox.length > 0;) {
+      const frame = this.#outbox.shift() ?? new Uint8Array(0)
+      left -= frame.length
+      this.#put(memoryOf(frame), frame.length)
+      if (frame !== this.#leave || this.#isBroken) continue
       this.#tls.sayClose()
       this.#saidClose = true
-      this.#push()
-    } else {
-      this.#break('write')
     }
+  }
+
+  #put (memory: Memory, length: number): void {
+    if (!this.#isBroken && !this.#tls.write(memory.address, length)) this.#break('write')
   }
 
   #sendNow (memory: Memory, length: number): void {
@@ -102,4 +144,10 @@ export class FrameWriter {
     this.#isBroken = true
     this.#onBroken(this.#tls.error?.code ?? what)
   }
+}
+
+function memoryOf (frame: Uint8Array): Memory {
+  const memory = new Memory(frame.length)
+  memory.bytes.set(frame)
+  return memory
 }

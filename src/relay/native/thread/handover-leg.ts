@@ -23,6 +23,7 @@ export class HandoverLeg implements Leg {
     this.#plain = new PlainLeg(fd, secure.wire, loop, chunks)
   }
 
+  get isEnding (): boolean { return this.receivesBare && this.#plain.isEnding }
   get receivesBare (): boolean { return this.#secure?.hasLeft ?? true }
   get sendsBare (): boolean { return this.#secure?.sendsBare ?? true }
   get failure (): Failure | undefined { return this.#plain.failure ?? this.#secure?.failure }
@@ -37,7 +38,8 @@ export class HandoverLeg implements Leg {
     return this.#plain.receive(to, room)
   }
 
-  send (chunk: Chunk, length: number): boolean { return this.#sender.send(chunk, length) }
+  send (chunk: Chunk, length: number, endFollows: boolean): boolean { return this.#sender.send(chunk, length, endFollows) }
+  settle (): void { this.#sender.settle() }
 
   flush (): Flushed {
     const flushed = this.#sender.flush()

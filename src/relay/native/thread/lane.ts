@@ -75,7 +75,7 @@ export class Lane {
         if (count === received.end) { this.#finish(); continue }
         this.moved += count
         left -= count
-        if (to.send(chunk, count)) chunk = chunks.take()
+        if (to.send(chunk, count, from.isEnding && count < room)) chunk = chunks.take()
         if (count >= copiedBytes && this.#isBare) { this.#isBusy = true; return 'again' }
       }
     } finally {

@@ -22,13 +22,18 @@ export interface Leg {
   readonly receivesBare: boolean
   /** Whether what is sent next are bare bytes, which may be spliced around `send` when `flush` has said 'empty'. */
   readonly sendsBare: boolean
+  /** Whether the end of its bytes has come, and is behind what the kernel still holds: a short `receive` was the last but that. */
+  readonly isEnding: boolean
   /** At most `room` application bytes to `to`: their number, or one of `received`. */
   receive (to: Address, room: number): number
   /**
    * Sends the first `length` bytes of the chunk's payload. True when the leg keeps the chunk, until it has sent the
-   * rest. Only after `flush` said 'empty'; a failure is told by the next `flush`.
+   * rest. Only after `flush` said 'empty'; a failure is told by the next `flush`. `endFollows`: the caller knows that
+   * `finish` is next, and the leg may let both leave together, by `settle` at the latest.
    */
-  send (chunk: Chunk, length: number): boolean
+  send (chunk: Chunk, length: number, endFollows: boolean): boolean
+  /** Sends what waits for more; the last call of a turn. */
+  settle (): void
   flush (): Flushed
   /** Sends a whole control frame where an agent hears it; a bare socket has no place for it. */
   control (frame: Uint8Array): void

@@ -27,6 +27,7 @@ export class PlainLeg implements Leg {
     this.#chunks = chunks
   }
 
+  get isEnding (): boolean { return this.wire.hungUp }
   get failure (): Failure | undefined { return this.#failure }
 
   receive (to: Address, room: number): number {
@@ -50,6 +51,8 @@ export class PlainLeg implements Leg {
     this.#held = { chunk, at: count, left: length - count }
     return true
   }
+
+  settle (): void {}
 
   flush (): Flushed {
     if (this.#failure !== undefined) return 'failed'

@@ -50,6 +50,8 @@ export class Pump implements Task {
     const first = this.#fromClient.turn()
     // A lane that ran after a failure would take the end of the broken connection for an orderly one.
     const second = first === 'failed' ? 'failed' : this.#fromServer.turn()
+    this.#parts.client.settle()
+    this.#parts.server.settle()
     if (this.#fromClient.moved + this.#fromServer.moved > 0) this.#parts.onMoved(this)
     const again = first === 'again' || second === 'again'
     if (second === 'failed' || !this.#watch(again)) { this.#fail(); return false }

@@ -139,6 +139,7 @@ export class Relay {
       this.#legs.set(leg, id)
       leg.close()
     } else {
+      leg.settle()
       leg.release()
     }
   }
@@ -174,8 +175,11 @@ export class Relay {
   /** A frame for a connection that is gone is lost with it. */
   #send (id: ConnectionId, frame: Uint8Array): void {
     const entry = this.#entries.get(id)
-    if (entry?.is === 'secured') entry.secured.leg.control(frame)
-    else if (entry?.is === 'forwarding') entry.end.leg.control(frame)
+    if (entry?.is === 'forwarding') entry.end.leg.control(frame)
+    if (entry?.is !== 'secured') return
+    // What is said in one go leaves in one segment, together with what the application has sent already.
+    entry.secured.leg.gather(frame)
+    this.#loop.schedule(entry.secured)
   }
 
   #forward ({ client, server, mode }: Order & { op: 'forward' }): void {

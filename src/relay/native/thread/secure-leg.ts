@@ -43,6 +43,7 @@ const nowhere = new Memory(1)
 export class SecureLeg implements Leg {
   readonly wire: Wire
   readonly receivesBare = false
+  readonly isEnding = false // an end frame says nothing of itself before it is read
   readonly #parts: SecureLegParts
   readonly #tls: TlsConnection
   readonly #writer: FrameWriter
@@ -130,10 +131,12 @@ export class SecureLeg implements Leg {
     }
   }
 
-  send (chunk: Chunk, length: number): boolean {
-    this.#writer.send(chunk, length)
+  send (chunk: Chunk, length: number, endFollows: boolean): boolean {
+    this.#writer.send(chunk, length, endFollows)
     return false
   }
+
+  settle (): void { if (this.#failure === undefined) this.#writer.settle() }
 
   flush (): Flushed { return this.#failure === undefined ? this.#writer.flush() : 'failed' }
 
@@ -141,6 +144,12 @@ export class SecureLeg implements Leg {
   control (frame: Uint8Array): void {
     this.#isSettled = false // this one may still be on its way
     if (this.#failure === undefined) this.#writer.control(frame)
+  }
+
+  /** As `control`, but it may wait for what else is said before `settle`. */
+  gather (frame: Uint8Array): void {
+    this.#isSettled = false // as above
+    if (this.#failure === undefined) this.#writer.gather(frame)
   }
 
   finish (): void {
@@ -166,6 +175,7 @@ export class SecureLeg implements Leg {
    * 3.6). Otherwise it ends politely, so that the last frame gets through.
    */
   close (): void {
+    this.settle()
     if (this.#isSettled) {
       resetOnClose(this.#parts.fd.number)
       this.release()

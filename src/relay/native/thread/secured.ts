@@ -31,6 +31,7 @@ export class Secured implements Task {
 
   run (): boolean {
     const { leg } = this
+    leg.settle()
     if (leg.flush() === 'failed' || leg.watch() === received.failed) this.#tell(leg.broken)
     return false
   }
