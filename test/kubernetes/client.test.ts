@@ -1,4 +1,7 @@
-/** Our client of the API server, and what it writes there, against a real one: the suites that the small one passes, too. */
+/**
+ * Our client of the API server, and what it writes there, against a real one: the suites that the small one passes, too. It may do
+ * what the manifest of the agents says, and no more.
+ */
 
 import { readFileSync } from 'node:fs'
 import t from 'tap'
@@ -10,7 +13,9 @@ import { testClusterSource } from '../conformance/cluster-source.ts'
 import { eventually } from '../fixtures/eventually.ts'
 import { FaultProxy } from '../fixtures/fault-proxy.ts'
 import { FakeClock } from '../fixtures/clock.ts'
+import { TestFolder } from '../fixtures/folder.ts'
 import { memoryLog } from '../fixtures/recorder.ts'
+import { accountIn } from './account.ts'
 import { openCluster, waitFor } from './index.ts'
 import type { Test } from 'tap'
 import type { Sandbox } from '../../src/cluster/index.ts'
@@ -21,12 +26,16 @@ t.setTimeout(3_600_000)
 
 const cluster = await openCluster({ say: text => { t.comment(text) } })
 t.teardown(async () => cluster[Symbol.asyncDispose]())
-const credentials = await openCredentials({ server: '', kubeconfig: cluster.kubeconfig, serviceAccount: '' }, systemClock)
 
 /** Of no machine: its pods are objects and nothing more. Without the object the pods would be collected. */
 const node = 'client-test'
 const policiesPath = '/apis/networking.k8s.io/v1/networkpolicies'
-const crd = readFileSync(new URL('../../daemonset/crd-accesspolicy.yaml', import.meta.url), 'utf8')
+const crd = readManifest('crd-accesspolicy.yaml')
+/** Under other names: liburna itself may be installed in this cluster. */
+const permissions = readManifest('agent-rbac.yaml').replaceAll('namespace: liburna', `namespace: ${node}`).split(/^---$/m)
+  .map(part => part.includes('kind: ClusterRole') ? part.replace(/^  name: liburna-agent$/gm, `  name: liburna-${node}`).replace('kind: ClusterRole, name: liburna-agent', `kind: ClusterRole, name: liburna-${node}`) : part).join('---\n')
+const folder = new TestFolder()
+t.teardown(() => { folder[Symbol.dispose]() })
 const world = `---
 apiVersion: v1
 kind: Node
@@ -36,7 +45,12 @@ spec: {unschedulable: true}
 apiVersion: v1
 kind: Namespace
 metadata: {name: shop}
-`
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: ${node}}
+---
+${permissions}`
 const isOurCrd = (await cluster.tryKubectl(['get', 'crd', 'accesspolicies.liburna.io'])).code !== 0
 await cluster.remove(world)
 await cluster.apply(world)
@@ -46,13 +60,22 @@ t.teardown(async () => {
 })
 await waitFor(async () => cluster.kubectl(['get', 'serviceaccount', 'default', '-n', 'shop']), { withinMs: 60_000 })
 
+/** For hundreds of objects: kubectl takes minutes. */
+const admin = new Api(await openCredentials({ server: '', kubeconfig: cluster.kubeconfig, serviceAccount: '' }, systemClock))
+t.teardown(() => { admin[Symbol.dispose]() })
+const credentials = await openCredentials(await accountIn(folder, cluster, node, 'liburna-agent'), systemClock)
+
+function readManifest (name: string): string {
+  return readFileSync(new URL(`../../daemonset/${name}`, import.meta.url), 'utf8')
+}
+
 function podYaml ({ name, labels = {}, excludedPorts = [], mode }: WantedWorkload): string {
   const annotations = { 'liburna.io/exclude-inbound-ports': excludedPorts.join(','), ...mode !== undefined && { 'liburna.io/mode': mode } }
   return `---\n${JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace: 'shop', labels, annotations }, spec: { nodeName: node, containers: [{ name: 'main', image: 'none' }] } })}\n`
 }
 
-function policyYaml (name: string): string {
-  return `---\n${JSON.stringify({ apiVersion: 'networking.k8s.io/v1', kind: 'NetworkPolicy', metadata: { name, namespace: 'shop' }, spec: { podSelector: {} } })}\n`
+function policyObject (name: string): object {
+  return { apiVersion: 'networking.k8s.io/v1', kind: 'NetworkPolicy', metadata: { name, namespace: 'shop' }, spec: { podSelector: {} } }
 }
 
 async function setPolicies (names: readonly string[]): Promise<void> {
@@ -62,7 +85,8 @@ async function setPolicies (names: readonly string[]): Promise<void> {
   // All at once: one by one takes minutes.
   if (gone.length === there.length && gone.length > 0) await cluster.kubectl(['delete', '--raw', '/apis/networking.k8s.io/v1/namespaces/shop/networkpolicies'])
   else if (gone.length > 0) await cluster.kubectl(['delete', 'networkpolicies', '-n', 'shop', ...gone])
-  if (added.length > 0) await cluster.kubectl(['create', '-f', '-'], added.map(policyYaml).join(''))
+  const rest = added.values()
+  await Promise.all(Array.from({ length: 8 }, async () => { for (const name of rest) await admin.request('/apis/networking.k8s.io/v1/namespaces/shop/networkpolicies', { method: 'POST', body: policyObject(name) }) }))
 }
 
 async function open (t: Test) {
@@ -108,7 +132,8 @@ t.test('a real API server is a cluster source', async t => {
       },
       async setNamespaceLabels (labels) { await cluster.kubectl(['label', 'namespace', 'shop', '--overwrite', ...Object.entries(labels).map(([key, value]) => `${key}=${value}`)]) },
       async setNamespaceMode (mode) { await cluster.kubectl(['label', 'namespace', 'shop', '--overwrite', `liburna.io/mode=${mode}`]) },
-      breakPolicies () {
+      async breakPolicies () {
+        await eventually(() => wire.watching(policiesPath) > 0)
         wire.fault(policiesPath, { status: 500 })
         wire.cut(policiesPath)
       },

@@ -13,6 +13,7 @@ import { formatSocketAddress } from '../../src/model/address.ts'
 import { identityOf, p256 } from '../fixtures/authority.ts'
 import { TestFolder } from '../fixtures/folder.ts'
 import { memoryLog } from '../fixtures/recorder.ts'
+import { accountIn } from './account.ts'
 import { busyboxImage, openCluster } from './index.ts'
 import { stateFolder } from './paths.ts'
 import type { KeyObject } from 'node:crypto'
@@ -86,13 +87,10 @@ t.teardown(async () => issuer.stop())
 folder.write('bundle.pem', await cluster.kubectl(['get', 'configmap', 'liburna-bundle', '--namespace', namespace, '-o', 'jsonpath={.data.bundle\\.pem}']))
 const trust = new FileTrust([folder.at('bundle.pem')], systemClock)
 
-/** As the issuer's pod would have it: a token of its service account, the root of the API server. */
 async function configOf (): Promise<IssuerConfig> {
-  const { server, ca } = JSON.parse(await cluster.kubectl(['config', 'view', '--raw', '-o', 'jsonpath={"{"}"server":"{.clusters[0].cluster.server}","ca":"{.clusters[0].cluster.certificate-authority-data}{.clusters[0].cluster.certificate-authority}"{"}"}'])) as { server: string, ca: string } // its own form
-  folder.write('account/ca.crt', ca.startsWith('/') ? readFileSync(ca, 'utf8') : Buffer.from(ca, 'base64').toString())
-  folder.write('account/token', await cluster.kubectl(['create', 'token', 'liburna-issuer', '--namespace', namespace]))
+  const { server, serviceAccount } = await accountIn(folder, cluster, namespace, 'liburna-issuer')
   return parseIssuerConfig(`cluster: east\ntrustDomain: east.example\nnamespace: ${namespace}\nagents: [${namespace}/liburna-agent]\nlisten: 127.0.0.1:0\nbundle: {listen: "127.0.0.1:0"}\nhealth: {listen: "127.0.0.1:0"}
-kubernetes: {server: "${server}", serviceAccount: ${folder.at('account')}}\n`, folder.at('issuer.yaml'))
+kubernetes: {server: "${server}", serviceAccount: ${serviceAccount}}\n`, folder.at('issuer.yaml'))
 }
 
 async function tokenOf (pod: string, inNamespace = namespace): Promise<string> {

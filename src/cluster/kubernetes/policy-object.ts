@@ -34,15 +34,16 @@ export const acceptedType = 'Accepted'
  * manages which field, and what was applied last, is longer than the policy and of no use to us.
  */
 export function policyObjectOf (object: unknown, { kind, apiVersion }: Resource): PolicyObject {
-  const [namespace, name, uid, version] = ['namespace', 'name', 'uid', 'resourceVersion'].map(key => textAt(object, 'metadata', key)) as [string, string, string, string] // one for each key
+  const metadata = (key: string): string => textAt(object, 'metadata', key)
+  const [namespace, name] = [metadata('namespace'), metadata('name')]
   const annotations = Object.fromEntries(Object.entries(textsAt(object, 'metadata', 'annotations')).filter(([key]) => key.startsWith('liburna.io/')))
   return {
-    name: { apiVersion, kind, namespace, name, uid },
+    name: { apiVersion, kind, namespace, name, uid: metadata('uid') },
     manifest: {
       origin: `${kind} ${namespace === '' ? name : `${namespace}/${name}`}`,
       object: { apiVersion, kind, metadata: { name, ...namespace !== '' && { namespace }, annotations }, spec: valueAt(object, 'spec') },
     },
-    generation: numberAt(object, 'metadata', 'generation'), version,
+    generation: numberAt(object, 'metadata', 'generation'), version: metadata('resourceVersion'),
     accepted: acceptedOf(object),
   }
 }
@@ -50,8 +51,10 @@ export function policyObjectOf (object: unknown, { kind, apiVersion }: Resource)
 function acceptedOf (object: unknown): AcceptedCondition | undefined {
   const condition = listAt(object, 'status', 'conditions').find(each => textAt(each, 'type') === acceptedType)
   if (condition === undefined) return undefined
-  const [status, reason, message, sinceText] = ['status', 'reason', 'message', 'lastTransitionTime'].map(key => textAt(condition, key)) as [string, string, string, string] // one for each key
-  return { status, reason, message, generation: numberAt(condition, 'observedGeneration'), sinceText }
+  return {
+    status: textAt(condition, 'status'), reason: textAt(condition, 'reason'), message: textAt(condition, 'message'),
+    generation: numberAt(condition, 'observedGeneration'), sinceText: textAt(condition, 'lastTransitionTime'),
+  }
 }
 
 function numberAt (value: unknown, ...keys: readonly string[]): number {
