@@ -71,7 +71,7 @@ function readManifest (name: string): string {
 
 function podYaml ({ name, labels = {}, excludedPorts = [], mode }: WantedWorkload): string {
   const annotations = { 'liburna.io/exclude-inbound-ports': excludedPorts.join(','), ...mode !== undefined && { 'liburna.io/mode': mode } }
-  return `---\n${JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace: 'shop', labels, annotations }, spec: { nodeName: node, containers: [{ name: 'main', image: 'none' }] } })}\n`
+  return `---\n${JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace: 'shop', labels, annotations }, spec: { nodeName: node, terminationGracePeriodSeconds: 0, containers: [{ name: 'main', image: 'none' }] } })}\n`
 }
 
 function policyObject (name: string): object {
