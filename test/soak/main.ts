@@ -9,7 +9,9 @@ import type { Look, SoakResult } from './soak.ts'
 async function main (argv: readonly string[]): Promise<number> {
   const options = parseOptions(argv)
   if (options.help) { process.stdout.write(help); return 0 }
-  const result = await soak({ ...options, until: AbortSignal.any([stopSignal(), AbortSignal.timeout(options.minutes * 60_000)]), onLook: look => { process.stderr.write(`${lineOf(look)}\n`) } })
+  const say = (line: string): void => { process.stderr.write(`${line}\n`) }
+  const until = AbortSignal.any([stopSignal(), AbortSignal.timeout(options.minutes * 60_000)])
+  const result = await soak({ ...options, until, onLook: look => { say(lineOf(look)) }, onFault: say })
   const complaints = complaintsAbout(result)
   if (options.json) process.stdout.write(`${JSON.stringify({ ...result, complaints }, undefined, 2)}\n`)
   else print(result, complaints)

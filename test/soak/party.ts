@@ -12,6 +12,9 @@ const idleMs = 2000
 /** A message of a chat. */
 const chatBytes = 512
 
+/** A connection on which nothing has happened for so long hangs, whatever machine this is, ms. */
+const hangMs = 120_000
+
 /** Plays `me` on a connected socket until it is gone; resolves with what was wrong, if anything. `head` was received before. */
 export async function play (me: Party, plan: Plan, socket: Socket, head: Buffer = Buffer.alloc(0)): Promise<string | undefined> {
   return await new Player(me, plan, socket).play(head)
@@ -31,6 +34,7 @@ class Player {
   #heardEnd = false
   #isFull = false
   #saidEnd = false
+  #guard: NodeJS.Timeout | undefined
 
   constructor (me: Party, plan: Plan, socket: Socket) {
     const other = me === 'client' ? 'server' : 'client'
@@ -50,7 +54,8 @@ class Player {
       socket.on('drain', () => { this.#isFull = false; this.#send() })
       socket.on('end', () => { this.#heardEnd = true; this.#send() })
       socket.on('error', reason => { this.#error ??= codeOf(reason) ?? 'error' })
-      socket.once('close', () => { resolve(this.#fault ?? this.#judge()) })
+      socket.once('close', () => { clearTimeout(this.#guard); resolve(this.#fault ?? this.#judge()) })
+      this.#guard = setTimeout(() => { this.#giveUp() }, hangMs)
       if (head.length > 0) this.#receive(head)
       if (this.#plan.pattern === 'idle' && this.#me === 'client') setTimeout(() => { this.#send() }, idleMs)
       else this.#send()
@@ -70,6 +75,7 @@ class Player {
 
   #receive (bytes: Buffer): void {
     const { pattern, cut } = this.#plan
+    this.#guard?.refresh()
     if (!this.#incoming.matches(bytes)) {
       this.#fault ??= `wrong bytes before ${this.#incoming.at} of ${this.#incoming.length}`
       this.#socket.resetAndDestroy()
@@ -84,6 +90,11 @@ class Player {
   #pause (): void {
     this.#socket.pause()
     setTimeout(() => { this.#socket.resume() }, slowPauseMs)
+  }
+
+  #giveUp (): void {
+    this.#fault ??= `hangs after ${this.#incoming.at} of ${this.#incoming.length} were received and ${this.#outgoing.at} of ${this.#outgoing.length} sent`
+    this.#socket.resetAndDestroy()
   }
 
   get #isWaiting (): boolean { return this.#speaksSecond && !this.#heardEnd }

@@ -30,13 +30,16 @@ export interface Plan {
 /** How it has to end for one of them. */
 export type Due = 'clean' | 'reset' | 'anything'
 
+/** Of one direction; the sizes below are spread evenly over their logarithms. */
+const mostBytes: Partial<Readonly<Record<Pattern, number>>> = { 'slow-client': 2 ** 22, 'slow-server': 2 ** 22, 'chat': 2 ** 14, 'empty': 0 }
+
 /** The same for the same numbers, everywhere. */
 export function planOf (id: number, seed: number): Plan {
   const random = randoms(id, seed)
   const pattern = choose(random())
-  const size = (most: number): number => Math.floor(Math.exp(random() * Math.log(most)))
-  const slow = pattern.startsWith('slow')
-  const bytes = pattern === 'empty' ? { client: 0, server: 0 } : { client: size(slow ? 2 ** 22 : 2 ** 18), server: size(slow ? 2 ** 22 : 2 ** 18) }
+  const most = mostBytes[pattern] ?? 2 ** 18
+  const size = (): number => most === 0 ? 0 : Math.floor(Math.exp(random() * Math.log(most)))
+  const bytes = { client: size(), server: size() }
   return { id, pattern, bytes, cut: Math.max(1, Math.floor(random() * (pattern === 'reset-by-client' ? bytes.server : bytes.client))) }
 }
 

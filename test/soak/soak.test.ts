@@ -15,7 +15,7 @@ for (const [near, far] of [['native', 'native'], ['native', 'streams'], ['stream
   t.test(`a short soak: ${near} to ${far}`, async t => {
     const looks: Look[] = []
     const result = await soak({
-      near, far, threads: 1, modes: modeNames, connections: 400, parallel: 32, seed: 7, between: 200, until: never, onLook: look => { looks.push(look) },
+      near, far, threads: 1, modes: modeNames, connections: 400, parallel: 32, seed: 7, between: 200, until: never, onLook: look => { looks.push(look) }, onFault: what => { t.fail(what) },
     })
     t.equal(result.done, 400)
     t.same(result.faults, [])

@@ -85,9 +85,15 @@ export class Relay {
       case 'send': this.#send(order.id, order.frame); return
       case 'forward': this.#forward(order); return
       case 'abort': this.#abort(order.client, order.frame); return
-      case 'census': this.#report({ is: 'census', ...census() }); return
+      case 'census': this.#census(); return
       case 'stop': this.#stop()
     }
+  }
+
+  /** What only waits for the collector is not held: where a test lets us call that, it is called first. */
+  #census (): void {
+    globalThis.gc?.()
+    this.#report({ is: 'census', ...census() })
   }
 
   #listen (listener: number, fd: number): void {
