@@ -57,12 +57,15 @@ async function hangUp (socket: Socket, stream: TLSSocket, channel: FrameChannel)
 /** How long a polite end may take before the socket is cut, ms. */
 const lingerMs = 1000
 
-/** Sends what is queued and a FIN, drops what still comes until the peer has closed; resets when time is up. */
+/**
+ * Sends what is queued and a FIN, drops what still comes until the peer has closed or time is up. What the kernel has
+ * by then it delivers, however long the reader takes.
+ */
 async function closePolitely (socket: Socket, stream: TLSSocket): Promise<void> {
   if (stream.destroyed) return
   const cut = setTimeout(() => {
     // A peer that does not read has not even seen why: a reset is what it notices.
-    if (!socket.destroyed) socket.resetAndDestroy()
+    if (!stream.writableFinished && !socket.destroyed) socket.resetAndDestroy()
     stream.destroy()
   }, lingerMs)
   const closed = new Promise<void>(resolve => { stream.once('close', () => { clearTimeout(cut); resolve() }) })

@@ -192,6 +192,29 @@ function forwarding (t: Test, open: () => Pair, mode: RoadMode): void {
     })
   })
 
+  t.test('what was passed on arrives, though the reader takes longer than an agent stays', async t => {
+    await withRoad(open, mode, async road => {
+      using trip = await road.travel()
+      const payload = Buffer.alloc(48 * 1024 * 1024, randomBytes(1024 * 1021))
+      trip.client.end()
+      trip.server.end(payload)
+      trip.server.resume()
+      let isOver = false
+      void trip.far.ending.then(() => { isOver = true })
+      // So slowly that everything on the way is full when the far agent has passed on the last byte.
+      const received: Buffer[] = []
+      await eventually(() => {
+        const piece = trip.client.read() as Buffer | null // no encoding is set
+        if (piece !== null) received.push(piece)
+        return isOver
+      }, 60_000)
+      await new Promise(resolve => { setTimeout(resolve, 1500) }) // a polite end takes at most a second
+      received.push(await readAll(trip.client))
+      t.equal(digest(Buffer.concat(received)), digest(payload))
+      for (const toll of [trip.near, trip.far]) t.same(await toll.ending, { kind: 'completed' })
+    })
+  })
+
   t.test('a slow reader slows nobody else', async t => {
     await withRoad(open, mode, async road => {
       using slow = await road.travel()

@@ -183,7 +183,7 @@ export class SecureLeg implements Leg {
       this.release()
     } else {
       const { loop, tls } = this.#parts
-      linger(this, tls, loop)
+      linger(this, tls, loop, this.#endSent && this.#endReceived)
     }
   }
 
