@@ -22,7 +22,7 @@ const ownMark = 0x539
 /** What the application sends goes to its outbound port; what comes, unless it is HBONE, to its inbound port. */
 const rules = `
 table ip ztunnel {
-  chain output { type nat hook output priority dstnat;
+  chain output { type nat hook output priority -100;
     meta mark { ${ownMark}, 0x111 } accept
     oifname "lo" accept
     meta l4proto tcp redirect to :${outboundPort}
