@@ -47,11 +47,11 @@ export class RelayThread {
   /** Rejects when the thread has died, which no connection of it survives. */
   get failed (): Promise<never> { return this.#failed.promise }
 
-  /** Orders of one turn of this thread's loop leave together. */
+  /** Orders of one turn of this thread's loop leave together, those of the promises that it settles too: ringing is what costs. */
   post (order: Order): void {
     if (this.#isStopping) return
     this.#orders.push(order)
-    if (this.#orders.length === 1) queueMicrotask(() => { this.#flush() })
+    if (this.#orders.length === 1) process.nextTick(() => { this.#flush() })
   }
 
   /** What of things without a garbage collector is alive there. */
