@@ -200,6 +200,8 @@ export class FrameChannel implements ControlChannel {
       }
       case FrameType.goingAway: sink.onGoingAway(); return
       case FrameType.greeting: throw new HandshakeError('protocol-error', 'second greeting')
+      // Our verdict said `encrypt`: nobody may leave TLS.
+      case FrameType.leave: throw new HandshakeError('protocol-error', 'nobody has agreed to leave')
     }
   }
 

@@ -26,7 +26,7 @@ async function secure (role: Role, socket: Socket, parts: HandshakeParts, signal
   signal.addEventListener('abort', () => { stream.destroy(signal.reason) }, { once: true })
   return await Session.prove({
     role, svid,
-    asks: 'encrypt',
+    asks: 'encrypt', // these streams cannot leave TLS: see StreamTransport
     flowId: stream.exportKeyingMaterial(flowIdBytes, flowExporterLabel, Buffer.alloc(0)),
     chain: peerChain(stream),
     channel,

@@ -17,6 +17,7 @@ import type { HandshakeParts } from '../handshake/index.ts'
 import type { RotationOptions, RotationParts, Svid } from '../identity/index.ts'
 import type { OriginalDestination, SocketAddress } from '../model/address.ts'
 import type { OccurrenceReason } from '../model/occurrence.ts'
+import type { SecureMode } from '../model/mode.ts'
 import type { Identity } from '../model/workload.ts'
 import type { Log, Metrics, Occurrences, Readiness } from '../observe/index.ts'
 import type { LocalPod, NodeParts } from '../proxy/index.ts'
@@ -69,8 +70,8 @@ export class EnforcedPod implements LocalPod {
     this.places = new Places(options.connections)
     this.handshakes = new Places(options.handshakes)
     this.#svids = new SvidRotation(workload.identity, identity, options.rotation)
-    const now = (): LocalWorkload => this.#workload
-    this.handshake = { svids: this.#svids, trust: identity.trust, clock: node.clock, groups: options.groups, get mode () { return now().mode } }
+    const mode = (): SecureMode => this.mode
+    this.handshake = { svids: this.#svids, trust: identity.trust, clock: node.clock, groups: options.groups, get mode () { return mode() } }
     this.#holding = new Holding(workload, {
       capture, readiness, clock: node.clock, log: this.#log, closing: this.closing,
       certified: () => this.#svids.ready(this.closing),
@@ -88,6 +89,8 @@ export class EnforcedPod implements LocalPod {
   /** Connections that nobody has taken from the kernel yet. */
   get queued (): number { return this.#holding.queued }
   get workload (): LocalWorkload { return this.#workload }
+  /** The least that it is content with, and that can be had. */
+  get mode (): SecureMode { return this.#parts.node.transport.leavesTls ? this.#workload.mode : 'encrypt' }
   get closing (): AbortSignal { return this.#closing.signal }
   /** End of the certificate; `undefined` without one. */
   get notAfterMs (): number | undefined { return this.#svids.current()?.notAfterMs }
@@ -104,6 +107,7 @@ export class EnforcedPod implements LocalPod {
       if (this.#svids.current() === undefined) this.#tell('NoCertificate', messageOf(error))
       this.#log.error('no certificate could be issued; it is tried again', { error })
     })
+    if (this.mode !== this.#workload.mode) this.#tellMode('this relay cannot leave TLS (relay.kind)')
     this.#svids.start()
     this.#holding.start()
   }
@@ -112,7 +116,7 @@ export class EnforcedPod implements LocalPod {
   change ({ workload, identity, exclusions, mode }: WorkloadChange): void {
     this.#workload = workload
     if (identity) this.#svids.refresh(workload.identity)
-    if (mode) this.#log.warn('the mode has changed', { mode: workload.mode })
+    if (mode) this.#tellMode('the mode has changed')
     this.#holding.change(workload, exclusions)
   }
 
@@ -153,6 +157,10 @@ export class EnforcedPod implements LocalPod {
 
   #tell (reason: OccurrenceReason, note: string): void {
     this.#parts.occurrences.tell({ about: podName(this.#workload.identity.attributes), reason, note, sort: '', isShared: false })
+  }
+
+  #tellMode (what: string): void {
+    this.#log.warn(what, { mode: this.mode, askedFor: this.#workload.mode })
   }
 
   get #certificate (): string { return `certificate of ${this.#workload.key}` }

@@ -47,7 +47,7 @@ export class Enforcer {
 
   /** Sorted by key, for people. */
   dump (): object[] {
-    const rows = this.pods.map(({ workload: { key, netns, identity, mode }, state, notAfterMs, places }) => ({
+    const rows = this.pods.map(({ workload: { key, netns, identity }, mode, state, notAfterMs, places }) => ({
       workload: key, netns, spiffeId: formatSpiffeId(identity.spiffeId), labels: identity.attributes.labels, mode, state, captured: state === 'captured',
       certificateEnds: notAfterMs === undefined ? '' : new Date(notAfterMs).toISOString(), connections: places.taken,
     }))

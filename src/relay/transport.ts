@@ -49,6 +49,8 @@ export interface DialOptions {
 
 export interface Transport {
   readonly kind: 'streams' | 'native'
+  /** Whether connections can leave TLS: else they stay with `encrypt`, whatever the pod asks for. */
+  readonly leavesTls: boolean
   /** Rejects with an Error when the process cannot go on using it: a thread has died. Never resolves. */
   readonly failed: Promise<never>
   /** Accepts on a listening descriptor, which is taken over. */

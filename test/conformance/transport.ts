@@ -13,18 +13,15 @@ import { socketAddress } from '../../src/model/address.ts'
 import { Fd, Memory, accept, errnos, localAddressOf, openDialer, openListener, resetOnClose } from '../../src/sys/index.ts'
 import { eventually } from '../fixtures/eventually.ts'
 import { badTable, dial, listen, openRoad, partsOf, patience, roadParts } from '../fixtures/road.ts'
+import { leaving } from './leaving.ts'
 import { endingOf, readAll } from '../fixtures/sockets.ts'
 import type { Socket } from 'node:net'
 import type { Test } from 'tap'
 import type { HandshakeParts, Session } from '../../src/handshake/index.ts'
 import type { Svid } from '../../src/identity/index.ts'
+import type { Pair } from './leaving.ts'
 import type { Connection, Transport } from '../../src/relay/index.ts'
 import type { Road, RoadMode, Trip } from '../fixtures/road.ts'
-
-export interface Pair {
-  readonly near: Transport
-  readonly far: Transport
-}
 
 /** By what each end asks for; the stricter one has it. */
 const modes = {
@@ -38,6 +35,7 @@ const sides = ['client', 'server'] as const
 export function transportConformance (t: Test, open: () => Pair): void {
   t.setTimeout(290_000) // some megabytes, twice encrypted, on whatever machine this is: the runner's limit is 300 s
   for (const [name, mode] of Object.entries(modes)) t.test(name, t => { forwarding(t, open, mode); t.end() })
+  t.test('leaving TLS', t => { leaving(t, open, close); t.end() })
   t.test('handshake', t => { handshakes(t, open); t.end() })
 }
 

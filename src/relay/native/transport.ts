@@ -30,6 +30,7 @@ export function whyNotNative (): string | undefined {
 
 export class NativeTransport implements Transport {
   readonly kind = 'native'
+  readonly leavesTls = true
   readonly failed: Promise<never>
   readonly #threads: readonly RelayThread[]
   readonly #contexts = new Contexts()

@@ -16,6 +16,11 @@ import type { Leg } from './leg.ts'
 
 export class StreamTransport implements Transport {
   readonly kind = 'streams'
+  /**
+   * Node's TLS reads ahead of the record that it decrypts, and has no place to give back what lies behind a close_notify.
+   * A stream in front of it that hands over record by record would cost those who ask for speed a third of it.
+   */
+  readonly leavesTls = false
   /** There are no threads that could die. */
   readonly failed = new Promise<never>(() => {})
   readonly #listening = new Set<Listening>()
