@@ -253,6 +253,7 @@ t.test('while the API server is away everything stays, and how old it is can be 
   t.same(keys(source), ['shop/web'])
   t.equal(source.manifests().length, 1)
   t.ok(source.ages().find(({ name }) => name === 'pods')?.staleSinceMs)
+  t.match(source.failures()[0]?.message, / \(known as of 20\d\d-\d\d-\d\dT[\d:.]+Z\)$/)
 })
 
 t.test('a source that cannot be opened ends when it is told to', async t => {
