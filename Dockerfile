@@ -6,21 +6,28 @@
 
 ARG BASE=debian:13-slim
 
-FROM ${BASE} AS build
 # npm and whatever Node Debian has: only to install; everything runs with the Node of the package.
+FROM ${BASE} AS tools
 RUN apt-get update \
  && apt-get install -y --no-install-recommends npm ca-certificates \
  && rm -rf /var/lib/apt/lists/*
+
+# What runs later: the packages of the lock file for production.
+FROM tools AS packages
+WORKDIR /app
+COPY package.json package-lock.json ./
+# Debian's npm makes no link for an optional package.
+RUN npm ci --omit=dev --no-audit --no-fund --loglevel=error \
+ && ln -sf "../$(basename node_modules/node-linux-*)/bin/node" node_modules/.bin/node
+
+FROM tools AS build
 WORKDIR /build
 COPY package.json package-lock.json ./
-RUN npm ci --no-audit --no-fund --loglevel=error
-COPY tsconfig.json README.md LICENSE ./
-COPY src ./src
-# --omit=dev afterwards, so that what is copied below is what runs. Debian's npm makes no link for an optional package.
-RUN ln -sf "../$(basename node_modules/node-linux-*)/bin/node" node_modules/.bin/node \
- && PATH=/build/node_modules/.bin:$PATH npm run prepack \
- && npm prune --omit=dev --no-audit --no-fund --loglevel=error \
+RUN npm ci --no-audit --no-fund --loglevel=error \
  && ln -sf "../$(basename node_modules/node-linux-*)/bin/node" node_modules/.bin/node
+COPY tsconfig.json ./
+COPY src ./src
+RUN PATH=/build/node_modules/.bin:$PATH npm run prepack
 
 FROM ${BASE}
 ARG VERSION=0.1.0
@@ -30,13 +37,14 @@ LABEL org.opencontainers.image.title="liburna" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
+# Caches and logs go: they hold times, and would make every build another image.
 RUN apt-get update \
  && apt-get install -y --no-install-recommends nftables iproute2 ca-certificates \
- && rm -rf /var/lib/apt/lists/*
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/ldconfig/aux-cache /var/log/apt /var/log/dpkg.log /var/log/alternatives.log
 WORKDIR /app
-COPY --from=build /build/package.json /build/LICENSE /build/README.md ./
-COPY --from=build /build/node_modules ./node_modules
+COPY --from=packages /app/node_modules ./node_modules
 COPY --from=build /build/dist ./dist
+COPY package.json README.md LICENSE ./
 ENV PATH=/app/node_modules/.bin:$PATH NODE_ENV=production
 # Network namespaces, nftables, BPF and transparent sockets need root with CAP_NET_ADMIN, CAP_SYS_ADMIN and CAP_BPF.
 USER 0:0

@@ -22,14 +22,16 @@ export interface ImageOptions {
   readonly tag?: string
   /** Folder with the Dockerfile and what it copies. @default this checkout, as it is now */
   readonly context?: string
+  /** Uses nothing of earlier builds but the base image. @default false */
+  readonly fresh?: boolean
   readonly signal?: AbortSignal
 }
 
 /** What `buildImage` calls the image unless told otherwise. */
 export const agentImage = 'localhost/liburna-test/liburna:1'
 
-/** The Dockerfile's stage `build`. */
-const stageImage = 'localhost/liburna-test/build:1'
+/** Stages of the Dockerfile that are worth keeping. */
+const stages = ['tools', 'packages', 'build']
 const project = fileURLToPath(new URL('../..', import.meta.url))
 /** Where the settings are mounted in the build; npm reads the one of root's home. */
 const insideNpmrc = '/root/.npmrc'
@@ -38,7 +40,7 @@ const insideCa = '/run/liburna-test-ca.crt'
 const withinMs = 1_800_000
 
 /** Builds the image; unchanged layers are not built again. Resolves with its name. */
-export async function buildImage ({ say = () => {}, tag = agentImage, context = project, signal }: ImageOptions = {}): Promise<string> {
+export async function buildImage ({ say = () => {}, tag = agentImage, context = project, fresh = false, signal }: ImageOptions = {}): Promise<string> {
   await needPackages('image', say)
   const options = { withinMs, ...signal && { signal } }
   const base = await baseImage({ say, ...signal && { signal } })
@@ -47,9 +49,10 @@ export async function buildImage ({ say = () => {}, tag = agentImage, context = 
   try {
     await writeNpmSettings(settings)
     const mounts = ['--volume', `${join(settings, 'npmrc')}:${insideNpmrc}:ro`, '--volume', `${join(settings, 'ca.crt')}:${insideCa}:ro`]
-    const args = ['--network', 'host', '--layers', '--build-arg', `BASE=${base}`, ...mounts]
-    // The first stage has a name of its own, so that pruning leaves the packages that npm installed there.
-    await buildah('build', [...args, '--target', 'build', '--tag', stageImage, context], options)
+    // OCI's own format has no place for HEALTHCHECK.
+    const args = ['--network', 'host', '--layers', '--format', 'docker', '--timestamp', '0', '--build-arg', `BASE=${base}`, ...fresh ? ['--no-cache'] : [], ...mounts]
+    // With names of their own, so that pruning leaves the packages that npm installed there.
+    if (!fresh) for (const stage of stages) await buildah('build', [...args, '--target', stage, '--tag', `localhost/liburna-test/${stage}:1`, context], options)
     await buildah('build', [...args, '--tag', tag, context], options)
     // What earlier builds left is half a gigabyte each.
     await tryBuildah('rmi', ['--prune'])
