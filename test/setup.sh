@@ -1,10 +1,11 @@
 #!/bin/sh
-# Everything that `npm test`, `npm run demo` and `npm run bench` need on a fresh Debian machine.
+# Everything that `npm test`, `npm run demo` and `npm run bench` need on a fresh Debian machine; for `npm run cluster` and
+# `npm run test:cluster` the npm packages (test/kubernetes/packages.ts has the others).
 #
 # Plain sh: it runs before there are node modules. It says what it installs, installs only what is missing, and does
 # nothing (in a tenth of a second) when all is there.
 #
-# usage: sh test/setup.sh test|demo|bench
+# usage: sh test/setup.sh test|demo|bench|cluster
 
 set -eu
 cd "$(dirname "$0")/.."
@@ -92,8 +93,8 @@ install_npm () {
 }
 
 case ${1-} in
-  test|demo|bench) ;;
-  *) say "usage: sh test/setup.sh test|demo|bench"; exit 2 ;;
+  test|demo|bench|cluster) ;;
+  *) say "usage: sh test/setup.sh test|demo|bench|cluster"; exit 2 ;;
 esac
 install_debian "$1"
 install_npm

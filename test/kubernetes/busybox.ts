@@ -16,9 +16,17 @@ export const busyboxImage = 'localhost/liburna-test/busybox:1'
 /** For the sandbox of every pod. */
 export const pauseImage = 'localhost/liburna-test/pause:1'
 
+/** Every image of the archive, and what it runs. The last two stand in for those of the walk-through in daemonset/README.md: no registry can be reached. */
+const images: Readonly<Record<string, readonly string[]>> = {
+  [busyboxImage]: ['sh'],
+  [pauseImage]: ['sleep', '2147483647'],
+  'docker.io/library/busybox:1.37': ['sh'],
+  'docker.io/library/nginx:1.29': ['httpd', '-f', '-p', '80', '-h', '/www'],
+}
+
 const busybox = '/usr/bin/busybox'
 
-/** Path of an archive that holds both images. */
+/** Path of an archive that holds all images. */
 export async function busyboxArchive (): Promise<string> {
   const archive = join(stateFolder, 'busybox.tar')
   if (existsSync(archive)) return archive
@@ -27,9 +35,9 @@ export async function busyboxArchive (): Promise<string> {
     await fillRoot(join(work, 'root'))
     await tar(join(work, 'layer.tar'), join(work, 'root'), ['.'])
     const layer = `sha256:${sha256(readFileSync(join(work, 'layer.tar')))}`
-    const images = [image(work, busyboxImage, layer, ['sh']), image(work, pauseImage, layer, ['sleep', '2147483647'])]
-    writeFileSync(join(work, 'manifest.json'), JSON.stringify(images))
-    await tar(join(work, 'whole.tar'), work, ['manifest.json', 'layer.tar', ...images.map(({ Config }) => Config)])
+    const manifest = Object.entries(images).map(([name, command]) => image(work, name, layer, command))
+    writeFileSync(join(work, 'manifest.json'), JSON.stringify(manifest))
+    await tar(join(work, 'whole.tar'), work, ['manifest.json', 'layer.tar', ...new Set(manifest.map(({ Config }) => Config))])
     copyFileSync(join(work, 'whole.tar'), `${archive}.new`)
     renameSync(`${archive}.new`, archive)
     return archive
@@ -44,6 +52,7 @@ async function fillRoot (root: string): Promise<void> {
   for (const applet of (await must(busybox, ['--list'])).split('\n')) {
     if (applet !== '' && applet !== 'busybox') symlinkSync('busybox', join(root, 'bin', applet))
   }
+  writeFileSync(join(root, 'www/index.html'), 'welcome\n')
   writeFileSync(join(root, 'etc/passwd'), 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n')
   writeFileSync(join(root, 'etc/group'), 'root:x:0:\nnobody:x:65534:\n')
 }

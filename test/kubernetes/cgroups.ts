@@ -6,7 +6,7 @@
  * both side by side (hybrid).
  */
 
-import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { eventually } from '../fixtures/eventually.ts'
 import { prefix } from './paths.ts'
@@ -39,6 +39,10 @@ export function makeCgroups (machine: string): void {
     for (const folder of [join(path, machine), join(path, machine, daemonCgroup)]) {
       mkdirSync(folder, { recursive: true })
       if (version === 1) fillCpuset(folder)
+    }
+    // To the kernel it is one of many, and it is a whole machine.
+    for (const [file, weight] of [['cpu.shares', '8192'], ['cpu.weight', '800']] as const) {
+      if (existsSync(join(path, machine, file))) writeFileSync(join(path, machine, file), weight)
     }
     if (version === 2) delegate(path)
   }

@@ -51,6 +51,9 @@ export class Cluster implements AsyncDisposable {
   readonly nodes: readonly ClusterNode[] = nodeNames.map(name => new ClusterNode(new Machine(name)))
   /** Network namespace of the router between the nodes: the place to capture packets, or to add addresses. */
   readonly router = netnsPath(router)
+  /** Folder with kubectl and the rest of its programs. */
+  readonly binFolder = binFolder()
+  readonly kubectlProgram = join(this.binFolder, 'kubectl')
   readonly #isOurs: boolean
 
   constructor (isOurs: boolean) {
@@ -65,12 +68,12 @@ export class Cluster implements AsyncDisposable {
 
   /** Runs kubectl as an administrator; any exit code except 0 is an error. Resolves with the standard output. */
   async kubectl (args: readonly string[], input?: string, options: RunOptions = {}): Promise<string> {
-    return must(this.#program, this.#args(args), { ...options, ...input !== undefined && { input } })
+    return must(this.kubectlProgram, this.#args(args), { ...options, ...input !== undefined && { input } })
   }
 
   /** As `kubectl`, whatever the exit code is. */
   async tryKubectl (args: readonly string[], input?: string, options: RunOptions = {}): Promise<Finished> {
-    return run(this.#program, this.#args(args), { ...options, ...input !== undefined && { input } })
+    return run(this.kubectlProgram, this.#args(args), { ...options, ...input !== undefined && { input } })
   }
 
   /** Objects as `kubectl get -o json` tells them. */
@@ -154,7 +157,6 @@ export class Cluster implements AsyncDisposable {
     await takeDown(() => {})
   }
 
-  get #program (): string { return join(binFolder(), 'kubectl') }
 
   #args (args: readonly string[]): string[] {
     return [`--kubeconfig=${this.kubeconfig}`, ...args]

@@ -4,10 +4,12 @@ import { createPrivateKey, sign } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { Agent } from 'undici'
 import { startIssuer } from '../../src/issuer-app.ts'
 import { parseIssuerConfig } from '../../src/issuer-config.ts'
 import { FileTrust, verifyChain } from '../../src/identity/index.ts'
-import { RemoteIssuer } from '../../src/issuer/index.ts'
+import { certificatesPath, RemoteIssuer } from '../../src/issuer/index.ts'
+import { encodeRequest } from '../../src/issuer/messages.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { formatSocketAddress } from '../../src/model/address.ts'
 import { identityOf, p256 } from '../fixtures/authority.ts'
@@ -122,7 +124,13 @@ t.test('a relabelled pod is signed as it is now', async t => {
   t.match(verifyChain(await ask(token, await identityOfPod('near')), trust.bundles(), Date.now()), { identity: { attributes: { labels: { tier: 'back' } } } })
 })
 
-t.test('what a real TokenReview and a real node refuse', async t => {
+/** How often requests for certificates have ended like this, as `/metrics` tells it. */
+async function counted (result: string): Promise<number> {
+  const text = await (await fetch(`http://${formatSocketAddress(issuer.addresses.health)}/metrics`)).text()
+  return Number(text.split('\n').find(line => line.startsWith('liburna_issuer_request_seconds_count') && line.includes(`path="${certificatesPath}"`) && line.includes(`result="${result}"`))?.split(' ').at(-1) ?? 0)
+}
+
+t.test('what a real TokenReview and a real node refuse is logged and counted', async t => {
   const [good, near] = [await tokenOf('agent-n1'), await identityOfPod('near')]
   for (const [what, token, identity, code] of [
     ['a pod of the other node', good, await identityOfPod('far'), 'other-node'],
@@ -135,10 +143,41 @@ t.test('what a real TokenReview and a real node refuse', async t => {
     ['a token of no pod', (await cluster.kubectl(['create', 'token', 'liburna-agent', '--namespace', namespace, '--audience', 'liburna-issuer'])).trim(), near, 'not-bound'],
     ['a token of a workload', await tokenOf('near', shop), near, 'not-an-agent'],
   ] as const) {
+    const before = await counted(code)
     await t.rejects(ask(token, identity), { code: 'issuer-refused', message: new RegExp(`: ${code} `) }, what)
-    t.equal(log.lines.findLast(({ message }) => message === 'request refused')?.fields['refusal'], code, what)
+    t.equal(lastRefusal(), code, what)
+    t.equal(await counted(code), before + 1, what)
   }
 })
+
+function lastRefusal (): unknown {
+  return log.lines.findLast(({ message }) => message === 'request refused')?.fields['refusal']
+}
+
+t.test('an agent that says itself what is to be signed is refused, logged and counted', async t => {
+  const [token, { attributes }, keys, before] = [await tokenOf('agent-n1'), await identityOfPod('near'), p256(), await counted('unknown-field')]
+  const honest = JSON.parse(encodeRequest(attributes, keys.publicKey, 3_600_000, statement => sign('sha256', statement, keys.privateKey))) as { pod: object } // our own form
+  const labels = { app: 'admin' }
+  for (const forged of [{ ...honest, labels }, { ...honest, pod: { ...honest.pod, labels } }, { ...honest, spiffeId: `spiffe://east.example/ns/${shop}/sa/admin` }]) {
+    t.equal(await post(token, JSON.stringify(forged)), 400)
+    t.equal(lastRefusal(), 'unknown-field')
+  }
+  t.equal(await counted('unknown-field'), before + 3)
+  t.equal(await post(token, JSON.stringify(honest)), 200, 'without the additions it is a good request')
+})
+
+/** Sends a body of one's own; resolves with the status. */
+async function post (token: string, body: string): Promise<number> {
+  // Who answers is not what this is about.
+  const agent = new Agent({ connect: { rejectUnauthorized: false } })
+  try {
+    const { statusCode, body: answer } = await agent.request({ origin: `https://${formatSocketAddress(issuer.addresses.agents)}`, path: certificatesPath, method: 'POST', body, headers: { 'authorization': `Bearer ${token}`, 'content-type': 'application/json' } })
+    await answer.dump()
+    return statusCode
+  } finally {
+    await agent.destroy()
+  }
+}
 
 t.test('a token whose pod was deleted is worth nothing', async t => {
   const extra = podYaml('agent-gone', 'n1', { inNamespace: namespace, account: 'liburna-agent' })

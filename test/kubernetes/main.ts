@@ -1,34 +1,41 @@
 #!/usr/bin/env node
-/** The test cluster from the command line: `up`, `down`, `status`, `image`. */
+/** The test cluster from the command line: `npm run cluster`, `npm run cluster -- down`. */
 
 import { Cluster } from './cluster.ts'
 import { components } from './components.ts'
 import { isSomethingLeft, takeDown } from './down.ts'
 import { ClusterError } from './error.ts'
 import { buildImage } from './image.ts'
+import { install } from './liburna/index.ts'
 import { takeLock } from './lock.ts'
 import { Machine } from './machine.ts'
 import { machineNames } from './network.ts'
 import { isRunning } from './parts.ts'
 import { adminKubeconfig, logFolder } from './paths.ts'
+import { interruption, say } from './terminal.ts'
 import { binFolder, bringUp, isUp } from './up.ts'
 import { messageOf } from '../../src/lib/error.ts'
 
-const usage = `usage: main.ts up|down|status|image
-  up      builds what is missing (minutes, once), starts a cluster of two nodes, and leaves it running
-  down    ends it and removes every trace of it
-  status  says what runs
-  image   builds the project's image and gives it to the nodes of the running cluster`
+const usage = `A real Kubernetes for trying things out: two nodes, as plain processes in namespaces of this machine.
 
-function say (text: string): void {
-  console.error(`cluster: ${text}`)
-}
+usage: npm run cluster [-- COMMAND]
+  up       (the default) builds what is missing (minutes, once), starts the cluster, and leaves it running
+  liburna  as up, and installs liburna in it, from this checkout
+  down     ends it and removes every trace of it
+  status   says what runs
+  image    builds the project's image and gives it to the nodes of the running cluster`
 
 async function up (): Promise<void> {
   const outcome = await bringUp({ say, signal: interruption() })
   say(outcome === 'started' ? 'up' : 'it was up already')
-  say('paste this, then kubectl is the cluster\'s own:')
+  say('`npm run cluster -- down` ends it; paste this, then kubectl is the cluster\'s own:')
   console.log(`export KUBECONFIG=${adminKubeconfig} PATH=${binFolder()}:$PATH`)
+}
+
+async function withLiburna (): Promise<void> {
+  await up()
+  await install(new Cluster(false), say)
+  say('liburna runs; label a namespace `liburna.io/enforce=true` and its pods are captured')
 }
 
 async function down (): Promise<void> {
@@ -52,18 +59,14 @@ async function image (): Promise<void> {
   console.log(name)
 }
 
-/** Aborts when somebody wants this process to end. */
-function interruption (): AbortSignal {
-  const stop = new AbortController()
-  const onSignal = (): void => { stop.abort(new ClusterError('interrupted', 'interrupted')) }
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal)
-  return stop.signal
+function help (): void {
+  console.log(usage)
 }
 
-const commands: Readonly<Record<string, () => void | Promise<void>>> = { up, down, status, image }
+const commands: Readonly<Record<string, () => void | Promise<void>>> = { up, liburna: withLiburna, down, status, image, help, '--help': help, '-h': help }
 
 try {
-  const command = commands[process.argv[2] ?? '']
+  const command = commands[process.argv[2] ?? 'up']
   if (command === undefined) {
     console.error(usage)
     process.exitCode = 2

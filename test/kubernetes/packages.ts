@@ -14,6 +14,7 @@ const clusterPackages = {
   '/usr/bin/nsenter': 'util-linux',
   '/usr/sbin/ip': 'iproute2',
   '/usr/sbin/nft': 'nftables',
+  '/usr/sbin/bpftool': 'bpftool',
 } as const
 
 const imagePackages = {

@@ -1,0 +1,56 @@
+#!/usr/bin/env node
+/**
+ * All tests of a real Kubernetes, in one cluster: `npm run test:cluster`, or with names of test files only those.
+ *
+ * The first file installs liburna, the others find it there. A cluster that runs already is used and left alone; one that was
+ * started here is taken down, whatever happened.
+ */
+
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { isSomethingLeft } from './down.ts'
+import { openCluster } from './cluster.ts'
+import { ClusterError } from './error.ts'
+import { interruption, say } from './terminal.ts'
+import { programs } from './programs.ts'
+import { messageOf } from '../../src/lib/error.ts'
+
+/** In this order: what the others stand on first, what takes liburna away last. */
+const inCluster = ['cluster', 'client', 'install', 'start', 'connections', 'policies', 'issuer', 'faults', 'upgrade', 'walkthrough', 'removal']
+/** These want no cluster to run. */
+const alone = ['image', 'lifecycle']
+
+const folder = fileURLToPath(new URL('.', import.meta.url))
+const tap = fileURLToPath(new URL('../../node_modules/.bin/tap', import.meta.url))
+
+/** Runs test files, one after the other; resolves with whether all is well. */
+async function runFiles (names: readonly string[], signal: AbortSignal): Promise<boolean> {
+  if (names.length === 0) return true
+  const child = spawn(tap, ['--jobs=1', '--timeout=3600', ...names.map(name => `${folder}${name}.test.ts`)], { stdio: 'inherit' })
+  const onAbort = (): void => { child.kill('SIGTERM') }
+  signal.addEventListener('abort', onAbort)
+  const [code] = await once(child, 'exit') as [number | null] // an exit has a code, or a signal
+  signal.removeEventListener('abort', onAbort)
+  signal.throwIfAborted()
+  return code === 0
+}
+
+async function runSuite (wanted: readonly string[], signal: AbortSignal): Promise<boolean> {
+  const isWanted = (name: string): boolean => wanted.length === 0 || wanted.some(one => one.endsWith(`${name}.test.ts`) || one === name)
+  await programs({ say, signal })
+  // Those that want no cluster are left out where somebody's runs.
+  const isWell = isSomethingLeft() || await runFiles(alone.filter(isWanted), signal)
+  const others = inCluster.filter(isWanted)
+  if (others.length === 0) return isWell
+  await using _cluster = await openCluster({ say, signal })
+  return await runFiles(others, signal) && isWell
+}
+
+try {
+  process.exitCode = await runSuite(process.argv.slice(2), interruption()) ? 0 : 1
+} catch (error) {
+  say(messageOf(error))
+  const mayBeMissing = error instanceof ClusterError && error.code === 'no-go' && ['', '0', 'false'].includes(process.env['CI'] ?? '')
+  process.exitCode = mayBeMissing ? 0 : error instanceof ClusterError && error.code === 'interrupted' ? 130 : 1
+}

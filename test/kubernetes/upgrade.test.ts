@@ -1,0 +1,103 @@
+/** Agents come and go, under load: nothing is let through unjudged, no new connection is refused, pods that start meanwhile wait. */
+
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { agentImage } from './index.ts'
+import { caller, echoServer, listOf, namespaceOf, networkPolicy, openLiburna, pod, soon, system } from './liburna/index.ts'
+import type { Change } from './liburna/index.ts'
+import type { Test } from 'tap'
+
+const liburna = await openLiburna(t)
+const { cluster } = liburna
+const shop = 'upgrade-test'
+const outside = 'upgrade-test-outside'
+const place = `${cluster.node('n1').address}:31580`
+const daemonSet = ['daemonset/liburna-agent', '-n', system]
+
+t.teardown(async () => { await cluster.kubectl(['delete', 'namespace', outside, '--ignore-not-found', '--wait=false']) })
+await liburna.shop(t, shop,
+  networkPolicy(shop, 'web', 'client'),
+  pod('web', { namespace: shop, node: 'n1', ...echoServer(8080), container: { ports: [{ containerPort: 8080, hostPort: 31580 }] } }),
+  pod('client', { namespace: shop, node: 'n2', ...caller(place) }),
+  pod('other', { namespace: shop, node: 'n2', ...caller(place) }))
+// Without an agent of its own it has the label that is let in, and cannot prove it.
+await cluster.apply(listOf(namespaceOf(outside, {}), pod('client', { namespace: outside, node: 'n2', ...caller(place) })))
+await cluster.waitReady(['pod/web', 'pod/client', 'pod/other'], { namespace: shop })
+await cluster.waitReady(['pod/client'], { namespace: outside })
+const client = liburna.traffic('n2', shop, 'client')
+const denied = [liburna.traffic('n2', shop, 'other'), liburna.traffic('n2', outside, 'client')]
+await client.settles('allowed')
+for (const traffic of denied) await traffic.settles('denied')
+
+/** While it goes on, and a little longer: whoever is allowed gets through sooner or later, whoever is not never does. Resolves with the changes that the allowed one has seen. */
+async function judged (test: Test, task: () => Promise<void>): Promise<readonly Change[]> {
+  const [before, beside, changes] = [client.sums(), denied.map(traffic => traffic.sums().ok), client.changes().length]
+  await task()
+  const after = await client.goesOn()
+  for (const traffic of denied) await traffic.tries()
+  test.equal(after.failed, before.failed, 'no new connection of an allowed pod was refused')
+  test.same(denied.map(traffic => traffic.sums().ok), beside, 'nothing got through unjudged')
+  test.comment(`${after.ok - before.ok} new connections meanwhile; the slowest ever took ${after.slowestMs} ms`)
+  return client.changes().slice(changes)
+}
+
+async function rolledOut (): Promise<void> {
+  await cluster.waitReady(['daemonset/liburna-agent'], { namespace: system, withinMs: 240_000 })
+}
+
+t.test('the agents are restarted, one node after the other', async t => {
+  const changes = await judged(t, async () => {
+    await cluster.kubectl(['rollout', 'restart', ...daemonSet])
+    await rolledOut()
+  })
+  t.same(changes, [], 'the live connection lives')
+})
+
+t.test('the agents are upgraded to another image by a rolling update', async t => {
+  const next = agentImage.replace(/:1$/, ':next')
+  for (const node of cluster.nodes) await node.must(['ctr', '-n', 'k8s.io', 'images', 'tag', '--force', agentImage, next])
+  const changes = await judged(t, async () => {
+    await cluster.kubectl(['set', 'image', ...daemonSet, `agent=${next}`])
+    await rolledOut()
+  })
+  t.same(changes, [], 'the live connection lives')
+  t.match(await cluster.get([...daemonSet]), { status: { updatedNumberScheduled: 2, numberAvailable: 2 } })
+  await cluster.kubectl(['set', 'image', ...daemonSet, `agent=${agentImage}`])
+  await rolledOut()
+})
+
+/** As README.md says for containerd: no pod starts without our plugin, but for those that may. */
+const validator = `
+[plugins."io.containerd.nri.v1.nri".default_validator]
+  enable = true
+  required_plugins = ["liburna"]
+  tolerate_missing_plugins_annotation = "liburna.io/may-start-alone"
+`
+
+t.test('without agents the guard holds, and a pod that is made meanwhile does not start', async t => {
+  const config = join(cluster.node('n2').runFolder, 'containerd.toml')
+  const former = readFileSync(config, 'utf8')
+  const reload = async (text: string): Promise<void> => {
+    writeFileSync(config, text)
+    await cluster.stop('containerd-n2')
+    await cluster.start('containerd-n2')
+  }
+  await reload(former + validator)
+  t.teardown(async () => reload(former))
+  await soon(async () => await liburna.metric('n2', 'liburna_runtime_tells_of_pods') === 1)
+  await judged(t, async () => {
+    await cluster.kubectl(['patch', ...daemonSet, '-p', JSON.stringify({ spec: { template: { spec: { nodeSelector: { none: 'none' } } } } })])
+    // An agent would wait for its live connection to finish.
+    await cluster.kubectl(['delete', 'pods', '-n', system, '-l', 'app.kubernetes.io/component=agent', '--grace-period=2', '--wait=true'], undefined, { withinMs: 120_000 })
+    const { ok } = await client.tries()
+    t.equal((await client.tries()).ok, ok, 'new connections are held')
+    await cluster.apply(listOf(pod('meanwhile', { namespace: shop, node: 'n2', app: 'client', early: `nc -w 5 ${place.replace(':', ' ')} </dev/null` })))
+    await soon(async () => (await cluster.kubectl(['get', 'events', '-n', shop, '--field-selector', 'involvedObject.name=meanwhile', '-o', 'jsonpath={.items[*].message}'])).includes('liburna'))
+    t.equal(await cluster.kubectl(['get', 'pod', 'meanwhile', '-n', shop, '-o', 'jsonpath={.status.initContainerStatuses[0].started}']), 'false')
+    await cluster.kubectl(['patch', ...daemonSet, '--type=json', '-p', JSON.stringify([{ op: 'remove', path: '/spec/template/spec/nodeSelector' }])])
+    await rolledOut()
+  })
+  await cluster.waitReady(['pod/meanwhile'], { namespace: shop })
+  t.match(await liburna.record('n1', ({ direction, source }) => direction === 'inbound' && source.name === 'meanwhile'), { peer: 'verified', verdict: 'allowed' }, 'then it starts, captured')
+})
