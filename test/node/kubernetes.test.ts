@@ -9,6 +9,7 @@ import { parseConfig } from '../../src/config.ts'
 import { formatSocketAddress } from '../../src/model/address.ts'
 import { FakeApiServer } from '../fixtures/api-server.ts'
 import { kernelTest } from '../capture/kernel-test.ts'
+import { agentWorld, ask } from './agent-world.ts'
 import { eventually } from '../fixtures/eventually.ts'
 import { TestFolder } from '../fixtures/folder.ts'
 import { addNetns, netnsPath, removeNetns } from '../fixtures/lab/netns.ts'
@@ -20,37 +21,10 @@ import type { Agent } from '../../src/app.ts'
 const prefix = `lbkn${randomBytes(3).toString('hex')}-`
 t.teardown(() => { removeNetns(prefix) })
 
-async function world (t: Test) {
-  const kubernetes = await KubernetesWorld.start(t)
-  const folder = new TestFolder()
-  mkdirSync(folder.at('sa'))
-  folder.write('sa/token', 'token')
-  folder.write('sa/ca.crt', '')
-  const runtime = await FakeRuntime.start(folder.at('nri.sock'))
-  runtime.requestTimeoutMs = 10_000 // for a machine with neighbours
-  t.teardown(async () => { await runtime[Symbol.asyncDispose](); folder[Symbol.dispose]() })
-  const config = parseConfig(JSON.stringify({
-    node: 'n1', cluster: 'east', trustDomain: 'east.example', authority: './authority', facts: 'kubernetes', discovery: 'declared',
-    kubernetes: { server: kubernetes.server.url, serviceAccount: './sa', namespace: 'liburna', nri: { socket: './nri.sock' } },
-    admin: { listen: '127.0.0.1:0' }, records: { path: './records' }, log: { level: 'error' }, shutdown: { timeout: '0s' },
-  }), folder.at('node.yaml'))
-  const start = async (): Promise<Agent> => {
-    const agent = await startAgent(config, { version: 'test' })
-    t.teardown(async () => { await agent.stop() })
-    return agent
-  }
-  return { ...kubernetes, kubernetes, runtime, config, start, folder }
-}
-
 /** One that nobody had a moment ago. */
 async function freePort (): Promise<number> {
   await using server = await FakeApiServer.start()
   return server.port
-}
-
-async function ask (agent: Agent, path: string): Promise<{ status: number, body: string }> {
-  const response = await fetch(`http://${formatSocketAddress(agent.adminAddress)}${path}`)
-  return { status: response.status, body: await response.text() }
 }
 
 function rulesIn (name: string): string {
@@ -58,7 +32,7 @@ function rulesIn (name: string): string {
 }
 
 kernelTest('a pod has its rules when the runtime is answered, and none when its namespace is let go', async t => {
-  const { kubernetes, runtime, start } = await world(t)
+  const { kubernetes, runtime, start } = await agentWorld(t)
   const netns = `${prefix}web`
   await addNetns(netns)
   kubernetes.pod({ name: 'web' })
@@ -75,7 +49,7 @@ kernelTest('a pod has its rules when the runtime is answered, and none when its 
 })
 
 kernelTest('a pod that cannot be captured is refused, and its next try is not', async t => {
-  const { kubernetes, runtime, start } = await world(t)
+  const { kubernetes, runtime, start } = await agentWorld(t)
   const netns = `${prefix}late`
   kubernetes.pod({ name: 'late' })
   await start()
@@ -91,7 +65,7 @@ kernelTest('a pod that cannot be captured is refused, and its next try is not', 
 })
 
 kernelTest('an AccessPolicy says what the agent makes of it, and a pod without its rules is in the metrics', async t => {
-  const { kubernetes, runtime, start } = await world(t)
+  const { kubernetes, runtime, start } = await agentWorld(t)
   kubernetes.server.serve(paths.accessPolicies)
   kubernetes.server.put(paths.accessPolicies, { metadata: { name: 'odd' }, spec: { ingress: 1 } })
   kubernetes.pod({ name: 'web' })
@@ -105,7 +79,7 @@ kernelTest('an AccessPolicy says what the agent makes of it, and a pod without i
 })
 
 kernelTest('what runs already is captured when the agent comes', async t => {
-  const { kubernetes, runtime, start } = await world(t)
+  const { kubernetes, runtime, start } = await agentWorld(t)
   const netns = `${prefix}old`
   await addNetns(netns)
   kubernetes.pod({ name: 'old' })
@@ -117,7 +91,7 @@ kernelTest('what runs already is captured when the agent comes', async t => {
 
 /** An agent with a captured pod, in a cluster where liburna has the namespace `liburna`. */
 async function captured (t: Test, name: string) {
-  const { kubernetes, runtime, start } = await world(t)
+  const { kubernetes, runtime, start } = await agentWorld(t)
   const netns = `${prefix}${name}`
   await addNetns(netns)
   kubernetes.namespace('liburna', {})
@@ -164,7 +138,7 @@ kernelTest('an agent that ends without an API server keeps the guard', async t =
 })
 
 kernelTest('an agent that waits for the API server says so, and starts when it is there', async t => {
-  const { kubernetes, config } = await world(t)
+  const { kubernetes, config } = await agentWorld(t)
   kubernetes.server.fault(paths.pods, { status: 503 })
   // A port of its own, to be asked before the agent is there to tell it.
   const listen = { ip: config.admin.listen.ip, port: await freePort() }
