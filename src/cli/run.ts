@@ -21,6 +21,8 @@ export interface RunParts {
   readonly signals: SignalSource
   /** Ends the process at once. */
   readonly exit: (code: number) => void
+  /** How long what was asked to end may go on starting, ms. @default 5000 */
+  readonly startingMs?: number
 }
 
 /** The part of `process` that `run` listens to. */
@@ -36,7 +38,7 @@ export async function run (file: string, parts: RunParts, given: GivenSettings =
 }
 
 /** As `run`, for whatever `start` starts. */
-export async function runUntilStopped (start: () => Promise<RunningAgent>, parts: Pick<RunParts, 'signals' | 'exit'>): Promise<ExitCode> {
+export async function runUntilStopped (start: () => Promise<RunningAgent>, parts: Pick<RunParts, 'signals' | 'exit' | 'startingMs'>): Promise<ExitCode> {
   const { promise: asked, resolve: ask } = Promise.withResolvers<void>()
   let signals = 0
   const onSignal = (): void => {
@@ -46,15 +48,17 @@ export async function runUntilStopped (start: () => Promise<RunningAgent>, parts
   }
   parts.signals.on('SIGINT', onSignal)
   parts.signals.on('SIGTERM', onSignal)
-  const agent: { running?: RunningAgent } = {}
+  const agent: { running?: RunningAgent | undefined } = {}
   // Without a listener SIGHUP would end the process: also while the agent is still starting.
   const onHangUp = (): void => { agent.running?.reopenFiles() }
   parts.signals.on('SIGHUP', onHangUp)
   // It ends when it is told to, not when nothing happens to be open: the one before it may have every port still.
   const alive = setInterval(() => {}, 60_000)
   try {
-    agent.running = await start()
-    await runUntil(asked, agent.running)
+    agent.running = await Promise.race([start(), asked.then(() => elapsed(parts.startingMs ?? 5000))])
+    // It may wait for an API server for ever, and holds nothing before it runs.
+    if (agent.running === undefined) parts.exit(exitCodes.ok)
+    else await runUntil(asked, agent.running)
     return exitCodes.ok
   } finally {
     clearInterval(alive)
@@ -62,6 +66,10 @@ export async function runUntilStopped (start: () => Promise<RunningAgent>, parts
     parts.signals.off('SIGINT', onSignal)
     parts.signals.off('SIGTERM', onSignal)
   }
+}
+
+function elapsed (ms: number): Promise<undefined> {
+  return new Promise(resolve => { setTimeout(resolve, ms, undefined).unref() })
 }
 
 async function runUntil (asked: Promise<void>, agent: RunningAgent): Promise<void> {

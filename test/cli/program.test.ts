@@ -117,6 +117,16 @@ t.test('a signal while it starts is not lost', async t => {
   t.equal(await ended, 0)
 })
 
+t.test('a signal ends one that does not come to an end of its start', async t => {
+  using folder = new TestFolder()
+  const { signals, exits, run } = world({ startAgent: () => new Promise(() => {}), startingMs: 20 })
+  const ended = run('run', '-c', folder.write('node.yaml', good))
+  await eventually(() => signals.listenerCount('SIGTERM') === 1)
+  signals.emit('SIGTERM')
+  t.equal(await ended, 0)
+  t.same(exits, [0])
+})
+
 t.test('a second signal ends it at once', async t => {
   using folder = new TestFolder()
   const { promise, resolve } = Promise.withResolvers<void>()
