@@ -133,8 +133,8 @@ export class EnforcedPod implements LocalPod {
   async leave (rules: 'disarm' | 'keep', why: Revocation): Promise<void> {
     this.#closing.abort(why)
     this.#svids.stop()
+    this.#parts.readiness.met(this.#certificate) // at once: the next workload of this name awaits the same
     await this.#holding.leave(rules)
-    this.#parts.readiness.met(this.#certificate)
     this.#parts.metrics.workloadForgotten(this.#workload.key)
   }
 
@@ -173,6 +173,7 @@ export class EnforcedPod implements LocalPod {
 
   #certified (svid: Svid | undefined): void {
     const { readiness, metrics, node } = this.#parts
+    if (this.closing.aborted) return
     if (svid === undefined) { readiness.awaits(this.#certificate, 'none that is valid'); return }
     readiness.met(this.#certificate)
     metrics.certificateIssued(this.#workload.key, svid.notAfterMs)

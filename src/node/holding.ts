@@ -101,11 +101,11 @@ export class Holding {
   /** `keep` leaves the rules. Never rejects. The caller has aborted `closing`. */
   async leave (rules: 'disarm' | 'keep'): Promise<void> {
     this.#timer?.cancel()
+    this.#parts.readiness.met(this.#condition) // at once: the next workload of this name awaits the same
     this.stopListening()
     await this.#work
     this.stopListening()
     await this.#letGo(rules)
-    this.#parts.readiness.met(this.#condition)
   }
 
   /** Arms once; a failure is told and tried again later. Never rejects. */
@@ -135,6 +135,7 @@ export class Holding {
   }
 
   #captured (capture: PodCapture): void {
+    if (this.#parts.closing.aborted) return
     const { netns, mode, exclude } = this.#workload
     this.#is('captured')
     this.#attempt = 0
@@ -150,6 +151,7 @@ export class Holding {
 
   /** An agent that started after us has it: it stays so while that one lives. */
   #yield (): void {
+    if (this.#parts.closing.aborted) return
     if (this.#state !== 'elsewhere') this.#parts.log.info('another agent, which started later, captures the workload')
     this.#release('elsewhere')
     this.#parts.readiness.met(this.#condition)
