@@ -87,8 +87,9 @@ export class IdleSessions {
   /** Begins the next connection of `pod` to `to` on the session that was kept last, of those that `fits` holds for. */
   take (pod: LocalPod, to: OriginalDestination, fits: (session: Session) => boolean): Session | undefined {
     const stack = this.#shelves.get(pod)?.stacks.get(formatSocketAddress(to)) ?? []
-    for (const idle of stack.toReversed()) {
-      if (!fits(idle.session)) continue
+    for (let i = stack.length - 1; i >= 0; i--) { // what ends on the way leaves those before it where they are
+      const idle = stack[i]
+      if (idle === undefined || !fits(idle.session)) continue
       if (!this.#mayContinue(idle)) { this.#end(idle); continue }
       this.#release(idle)
       idle.session.next()
@@ -140,8 +141,9 @@ export class IdleSessions {
     if (stack !== undefined) stack.push(idle)
     else if (idle.direction === 'outbound') shelf.stacks.set(idle.key, [idle])
     for (const [held, most] of [[shelf.all, this.#options.perPod], [this.#all, this.#options.perNode]] as const) {
-      const [oldest] = held
-      if (held.size > most && oldest !== undefined) this.#end(oldest)
+      if (held.size <= most) continue
+      const [oldest] = held // not looked for in vain: a set that many have left is long to walk
+      if (oldest !== undefined) this.#end(oldest)
     }
   }
 
