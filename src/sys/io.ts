@@ -79,5 +79,6 @@ export function nameOfErrno (result: number): string {
 }
 
 function settle (result: number): number {
-  return result < 0 ? -koffi.errno() : result
+  // An errno that somebody has cleared in between must not make a failure look like the end of a stream.
+  return result < 0 ? -(koffi.errno() || errnos.EIO) : result
 }

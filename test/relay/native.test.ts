@@ -1,12 +1,17 @@
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { connect } from 'node:net'
 import { promisify } from 'node:util'
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { NativeTransport } from '../../src/relay/index.ts'
+import { Loop } from '../../src/relay/native/thread/loop.ts'
+import { Bell } from '../../src/sys/index.ts'
 import { eventually } from '../fixtures/eventually.ts'
-import { openRoad } from '../fixtures/road.ts'
+import { dial, listen, openRoad, patience, roadParts } from '../fixtures/road.ts'
 import { readAll } from '../fixtures/sockets.ts'
+import type { Worker } from 'node:worker_threads'
+import type { Connection } from '../../src/relay/index.ts'
 import type { RoadMode, Trip } from '../fixtures/road.ts'
 
 const modes = { encrypt: { near: 'encrypt', far: 'encrypt' }, authenticate: { near: 'authenticate', far: 'authenticate' }, plain: 'plain' } as const satisfies Record<string, RoadMode>
@@ -72,6 +77,48 @@ for (const [name, mode] of Object.entries(modes)) {
     await transport.close()
   })
 }
+
+t.test('a thread that dies leaves nobody waiting, and says so', async t => {
+  const workers: Worker[] = []
+  const note = (worker: Worker): void => { workers.push(worker) }
+  process.on('worker', note)
+  const transport = new NativeTransport({ threads: 1 })
+  const road = await openRoad(transport, transport, modes.encrypt)
+  process.off('worker', note)
+  using trip = await road.travel()
+  trip.client.write(randomBytes(1024 * 1024))
+  await eventually(() => trip.far.moved.client > 0)
+  const raw = Promise.withResolvers<Connection>()
+  const { port, listening } = await listen(transport, connection => { raw.resolve(connection); return Promise.resolve() }, raw.reject)
+  const client = connect(port, '127.0.0.1').on('error', () => {})
+  const connection = await raw.promise
+
+  workers[0]?.postMessage(null) // no order: as a fault in the thread's own loop
+  await t.rejects(transport.census())
+  await t.rejects(transport.failed, /relay thread has died/)
+  for (const { ending } of [trip.near, trip.far]) t.match(await ending, { kind: 'aborted', abort: { detail: 'relay-thread-ended' } })
+  await t.rejects(transport.census(), 'also when asked later')
+  await t.rejects(dial(transport, port, connection), { name: 'SysError' })
+  await t.rejects(transport.secureInbound(connection, roadParts.server, patience()), { code: 'handshake-failed' })
+  await road[Symbol.asyncDispose]()
+  await listening.close()
+  await t.rejects(transport.stop(), /died/)
+  await transport.close()
+  client.destroy()
+})
+
+t.test('a fault in the turn of one connection ends that one, and is told', async t => {
+  const faults: unknown[] = []
+  using bell = new Bell()
+  using loop: Loop = new Loop(bell.number, { onBell: () => {}, afterTurn: () => {}, onFault: error => { if (faults.push(error) === 3) loop.stop() } })
+  const turns: string[] = []
+  loop.schedule({ run: () => { throw new Error('run') }, crash: () => { turns.push('crash'); throw new Error('crash') } })
+  loop.schedule({ run: () => { turns.push('other'); return false }, crash: () => {} })
+  loop.after(0, () => { throw new Error('alarm') })
+  loop.run()
+  t.same(turns, ['crash', 'other'])
+  t.same(faults.map(String).sort(), ['Error: alarm', 'Error: crash', 'Error: run'])
+})
 
 t.test('a process that exits does not wait for its threads', async t => {
   const relay = fileURLToPath(new URL('../../src/relay/index.ts', import.meta.url))

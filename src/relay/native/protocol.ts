@@ -68,6 +68,8 @@ export type Report =
    */
   | { readonly is: 'ended', readonly client: ConnectionId, readonly fromClient: number, readonly fromServer: number, readonly ending: ThreadEnding }
   | { readonly is: 'census' } & Census
+  /** Something of ours has thrown; what it concerned has been let go of. */
+  | { readonly is: 'fault', readonly what: string }
   /** The last word: what it still held after letting go of all it knew of. */
   | { readonly is: 'stopped' } & Census
 

@@ -13,6 +13,18 @@ export type ForwardReport = Extract<Report, { readonly is: 'ended' }> | { readon
 /** It allocates little, and would otherwise grow to 34 MB in a burst of handshakes and keep them: nothing collects while it waits. */
 const youngGenerationMb = 12
 
+/** Something of ours has thrown in a relay thread; it has let go of the one connection that was concerned. */
+export class RelayFault extends Error {
+  override readonly name = 'RelayFault'
+}
+
+/** How to make each thread leave its loop: process exit waits for threads, and these wait in a system call. */
+const running = new Set<() => void>()
+
+function leaveAll (): void {
+  for (const leave of running) leave()
+}
+
 export class RelayThread {
   readonly #bell = new Bell()
   readonly #quit = new Int32Array(new SharedArrayBuffer(4))
@@ -21,12 +33,13 @@ export class RelayThread {
   readonly #stopped = Promise.withResolvers<Census>()
   #orders: Order[] = []
   #isStopping = false
+  #isGone = false
   #last: Census | undefined
   readonly connections = new Map<ConnectionId, (report: ConnectionReport) => void>()
   readonly listeners = new Map<number, (report: ListenerReport) => void>()
   readonly forwards = new Map<ConnectionId, (report: ForwardReport) => void>()
   readonly #censuses: Array<PromiseWithResolvers<Census>> = []
-  readonly #beforeExit = (): void => { this.#leaveLoop() }
+  readonly #leave = (): void => { this.#leaveLoop() }
 
   /** `trace`: remember who makes descriptors and OpenSSL objects, for tests. */
   constructor (trace: boolean) {
@@ -39,9 +52,10 @@ export class RelayThread {
     const resourceLimits = { maxYoungGenerationSizeMb: youngGenerationMb }
     this.#worker = new Worker(script, { workerData, resourceLimits, name: 'relay', execArgv: [] }) // flags of the process are for its own script
     this.#worker.on('message', (reports: readonly Report[]) => { for (const report of reports) this.#hear(report) })
-    this.#worker.on('error', error => { this.#failed.reject(error) })
+    this.#worker.on('error', error => { this.#failed.reject(new Error('a relay thread has died', { cause: error })) })
     this.#worker.on('exit', () => { this.#exited() })
-    process.on('exit', this.#beforeExit)
+    if (running.size === 0) process.on('exit', leaveAll)
+    running.add(this.#leave)
   }
 
   /** Rejects when the thread has died, which no connection of it survives. */
@@ -49,6 +63,7 @@ export class RelayThread {
 
   /** Orders of one turn of this thread's loop leave together, those of the promises that it settles too: ringing is what costs. */
   post (order: Order): void {
+    if (this.#isGone) { queueMicrotask(() => { this.#tellGone() }); return } // whoever asks has an answer to wait for
     if (this.#isStopping) return
     this.#orders.push(order)
     if (this.#orders.length === 1) process.nextTick(() => { this.#flush() })
@@ -56,9 +71,9 @@ export class RelayThread {
 
   /** What of things without a garbage collector is alive there. */
   census (): Promise<Census> {
-    this.post({ op: 'census' })
     const answer = Promise.withResolvers<Census>()
     this.#censuses.push(answer)
+    this.post({ op: 'census' })
     return answer.promise
   }
 
@@ -71,7 +86,7 @@ export class RelayThread {
   }
 
   #flush (): void {
-    if (this.#orders.length === 0) return
+    if (this.#orders.length === 0 || this.#isGone) return
     const orders = this.#orders
     this.#orders = []
     this.#worker.postMessage(orders)
@@ -84,6 +99,8 @@ export class RelayThread {
       case 'ended': this.forwards.get(report.client)?.(report); return
       case 'moved': this.#moved(report.counts); return
       case 'census': this.#censuses.shift()?.resolve({ counts: report.counts, makers: report.makers }); return
+      // Thrown where nobody catches: told, counted and survived like any other fault of the process.
+      case 'fault': queueMicrotask(() => { throw new RelayFault(report.what) }); return
       case 'stopped': this.#last = { counts: report.counts, makers: report.makers }; return
       default: this.connections.get(report.id)?.(report)
     }
@@ -96,22 +113,28 @@ export class RelayThread {
     }
   }
 
-  /** Process exit waits for threads, and this one waits in a system call. */
   #leaveLoop (): void {
     Atomics.store(this.#quit, 0, 1)
     this.#bell.ring()
   }
 
   #exited (): void {
-    process.off('exit', this.#beforeExit)
+    running.delete(this.#leave)
+    if (running.size === 0) process.off('exit', leaveAll)
+    this.#isGone = true
     this.#bell.close()
-    if (!this.#isStopping) this.#failed.reject(new Error('a relay thread has ended'))
-    // Nobody must wait for an answer that does not come.
-    for (const [client, tell] of [...this.forwards]) tell({ is: 'ended', client, fromClient: 0, fromServer: 0, ending: { kind: 'reset', by: 'client', detail: 'relay-thread-ended' } })
-    for (const [id, tell] of [...this.connections]) { tell({ is: 'broken', id, code: 'handshake-failed', detail: 'relay-thread-ended' }); tell({ is: 'gone', id }) }
-    for (const [listener, tell] of [...this.listeners]) tell({ is: 'unlistened', listener })
-    for (const { reject } of this.#censuses.splice(0)) reject(new Error('a relay thread has ended'))
+    if (!this.#isStopping) this.#failed.reject(new Error('a relay thread has ended by itself'))
+    this.#tellGone()
     if (this.#last !== undefined) this.#stopped.resolve(this.#last)
     else this.#stopped.reject(new Error('a relay thread has died'))
+  }
+
+  /** Nobody must wait for an answer that does not come. */
+  #tellGone (): void {
+    const detail = 'relay-thread-ended'
+    for (const [client, tell] of [...this.forwards]) tell({ is: 'ended', client, fromClient: 0, fromServer: 0, ending: { kind: 'reset', by: 'client', detail } })
+    for (const [id, tell] of [...this.connections]) { tell({ is: 'broken', id, code: 'handshake-failed', detail }); tell({ is: 'gone', id }) }
+    for (const [listener, tell] of [...this.listeners]) tell({ is: 'unlistened', listener })
+    for (const { reject } of this.#censuses.splice(0)) reject(new Error('a relay thread has ended'))
   }
 }

@@ -84,7 +84,7 @@ export class NativeTransport implements Transport {
       }
       thread.connections.set(id, report => {
         settle()
-        if (report.is === 'connected') resolve(new NativeConnection(id, thread, fd, localAddressOf(fd), to))
+        if (report.is === 'connected') resolve(new NativeConnection(id, thread, fd, localAddressOf(fd), to)) // it is open: the thread keeps it until told
         else reject(new SysError('connect', report.is === 'failed' ? report.errno : 0))
       })
       signal.addEventListener('abort', abort, { once: true })
@@ -109,15 +109,23 @@ export class NativeTransport implements Transport {
     return await forward(client, server, meter, revoke)
   }
 
+  /** A thread that has died cannot be stopped, and `failed` has said so. */
   async close (): Promise<void> {
-    await this.stop()
+    await this.#end()
   }
 
   /** As `close`; resolves with what each thread could not let go of, which is a fault. */
   async stop (): Promise<readonly Census[]> {
+    return (await this.#end()).map(end => {
+      if (end.status === 'rejected') throw end.reason
+      return end.value
+    })
+  }
+
+  async #end (): Promise<Array<PromiseSettledResult<Census>>> {
     await Promise.all([...this.#listening].map(listening => listening.close()))
     this.#contexts.close()
-    return await Promise.all(this.#threads.map(thread => thread.stop()))
+    return await Promise.allSettled(this.#threads.map(thread => thread.stop()))
   }
 
   /** What each thread holds now. */

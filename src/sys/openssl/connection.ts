@@ -31,7 +31,7 @@ const recordBytes = 16 * 1024
 const maxChain = 8
 
 export class TlsConnection implements Disposable {
-  #ssl: Ssl
+  #pointer: Ssl
   readonly #direct: Bio
   readonly #fd: number
   readonly #buffers: WriteBuffers
@@ -43,11 +43,11 @@ export class TlsConnection implements Disposable {
     const ssl = openssl()
     this.#fd = fd
     this.#buffers = buffers
-    this.#ssl = ssl.SSL_new(context.pointer)
-    if (this.#ssl === 0) throw takeError('SSL_new')
+    this.#pointer = ssl.SSL_new(context.pointer)
+    if (this.#pointer === 0) throw takeError('SSL_new')
     noteLive(this, 'SSL')
     this.#direct = ssl.BIO_new_socket(fd, 0)
-    if (this.#direct === 0) { ssl.SSL_free(this.#ssl); strikeLive(this); throw takeError('BIO_new_socket') }
+    if (this.#direct === 0) { this.close(); throw takeError('BIO_new_socket') }
     // One reference each for reading and for writing.
     ssl.BIO_up_ref(this.#direct)
     ssl.SSL_set0_rbio(this.#ssl, this.#direct)
@@ -159,14 +159,20 @@ export class TlsConnection implements Disposable {
   }
 
   close (): void {
-    if (this.#ssl === 0) return
+    if (this.#pointer === 0) return
     strikeLive(this)
     this.#detach()
-    openssl().SSL_free(this.#ssl) // and the BIO that it holds
-    this.#ssl = 0 as Ssl // NULL
+    openssl().SSL_free(this.#pointer) // and the BIO that it holds
+    this.#pointer = 0 as Ssl // NULL
   }
 
   [Symbol.dispose] (): void { this.close() }
+
+  /** Throws after `close`: OpenSSL would read freed memory, or what is another connection's by now. */
+  get #ssl (): Ssl {
+    if (this.#pointer === 0) throw new Error('the TLS connection is closed')
+    return this.#pointer
+  }
 
   #attach (): void {
     if (this.#buffer !== undefined) return

@@ -37,6 +37,7 @@ export class WriteBuffer implements Disposable {
 
   /** One more reference to the BIO, writing to `fd`, for an SSL to own. */
   lend (fd: number): Bio {
+    if (this.#top === 0) throw new Error('the write buffer is closed')
     const ssl = openssl()
     ssl.BIO_int_ctrl(this.#socket, BIO_C_SET_FD, 0, fd) // 0: the descriptor is not the BIO's to close
     ssl.BIO_up_ref(this.#top)

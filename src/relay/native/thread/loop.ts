@@ -53,6 +53,8 @@ export interface LoopHooks {
   onBell (): void
   /** Called before each wait. */
   afterTurn (): void
+  /** Work of one task or alarm has thrown; the loop goes on. */
+  onFault (error: unknown): void
 }
 
 /** The bell has a slot and no wire. */
@@ -143,7 +145,7 @@ export class Loop implements Disposable {
       const turn = this.#ready
       this.#ready = []
       // A task that has left the loop meanwhile is no longer queued.
-      for (const task of turn) if (this.#queued.delete(task) && runGuarded(task)) this.schedule(task)
+      for (const task of turn) if (this.#queued.delete(task) && this.#runGuarded(task)) this.schedule(task)
       this.#hooks.afterTurn()
     }
   }
@@ -191,15 +193,28 @@ export class Loop implements Disposable {
   #ring (): void {
     if (this.#alarms.length === 0) return
     this.#nowMs = performance.now()
-    while ((this.#alarms[0]?.atMs ?? Infinity) <= this.#nowMs) this.#alarms.shift()?.work?.()
+    while ((this.#alarms[0]?.atMs ?? Infinity) <= this.#nowMs) {
+      const alarm = this.#alarms.shift()
+      this.#guard(() => { alarm?.work?.() })
+    }
   }
-}
 
-function runGuarded (task: Task): boolean {
-  try {
-    return task.run()
-  } catch {
-    task.crash()
-    return false
+  #runGuarded (task: Task): boolean {
+    try {
+      return task.run()
+    } catch (error) {
+      this.#hooks.onFault(error)
+      this.#guard(() => { task.crash() })
+      return false
+    }
+  }
+
+  /** One connection's fault must not become that of all the others in this thread. */
+  #guard (work: () => void): void {
+    try {
+      work()
+    } catch (error) {
+      this.#hooks.onFault(error)
+    }
   }
 }

@@ -17,8 +17,8 @@ const port = ownPort()
 
 traceLive(trace)
 let reports: Report[] = []
-const loop = new Loop(bell, { onBell: takeOrders, afterTurn: tell })
-const relay = new Relay(loop, report => { reports.push(report) })
+const loop = new Loop(bell, { onBell: takeOrders, afterTurn: tell, onFault: tellFault })
+const relay = new Relay(loop, report => { reports.push(report) }, tellFault)
 
 loop.run()
 loop[Symbol.dispose]()
@@ -40,6 +40,10 @@ function tell (): void {
   if (reports.length === 0) return
   port.postMessage(reports)
   reports = []
+}
+
+function tellFault (error: unknown): void {
+  reports.push({ is: 'fault', what: error instanceof Error ? error.stack ?? error.message : String(error) })
 }
 
 function ownPort (): MessagePort {

@@ -55,22 +55,17 @@ export class Pump implements Task {
     if (this.#fromClient.moved + this.#fromServer.moved > 0) this.#parts.onMoved(this)
     const again = first === 'again' || second === 'again'
     if (second === 'failed' || !this.#watch(again)) { this.#fail(); return false }
-    if (this.#fromClient.done && this.#fromServer.done) { this.#complete(); return false }
+    if (this.#fromClient.done && this.#fromServer.done) { this.#conclude(leg => { leg.conclude() }, { kind: 'completed' }); return false }
     return again
   }
 
   crash (): void {
-    if (this.#over) return
-    this.abort(encodeReset('internal-error', ''))
-    this.#parts.onEnd({ kind: 'reset', by: 'client', detail: 'internal-error' })
+    this.#conclude(leg => { leg.abort(encodeReset('internal-error', '')) }, { kind: 'reset', by: 'client', detail: 'internal-error' })
   }
 
   /** Ends it from outside; `onEnd` is not called. */
   abort (frame: Uint8Array | undefined): void {
-    if (this.#over) return
-    this.#end()
-    this.#parts.client.abort(frame)
-    this.#parts.server.abort(frame)
+    this.#conclude(leg => { leg.abort(frame) }, undefined)
   }
 
   /** Looks for an end that no lane runs into; false when there is one. */
@@ -87,27 +82,24 @@ export class Pump implements Task {
     return leg.failure === undefined
   }
 
-  #complete (): void {
-    this.#end()
-    this.#parts.client.conclude()
-    this.#parts.server.conclude()
-    this.#parts.onEnd({ kind: 'completed' })
-  }
-
   #fail (): void {
-    this.#end()
-    const { client, server, onEnd } = this.#parts
+    const { client, server } = this.#parts
     const by: Side = client.failure !== undefined ? 'client' : 'server'
     const failure: Failure = (by === 'client' ? client : server).failure ?? { kind: 'reset', detail: 'unknown' }
     const frame = failure.kind === 'reset' ? encodeReset('reset-by-application', failure.detail) : undefined
-    client.abort(frame)
-    server.abort(frame)
-    onEnd(failure.kind === 'reset' ? { kind: 'reset', by, detail: failure.detail } : { kind: 'told', by, payload: failure.payload })
+    this.#conclude(leg => { leg.abort(frame) }, failure.kind === 'reset' ? { kind: 'reset', by, detail: failure.detail } : { kind: 'told', by, payload: failure.payload })
   }
 
-  #end (): void {
+  /** Ends both legs by `how`, the client first, and tells `ending`; all of it, also where a part throws. Once. */
+  #conclude (how: (leg: Leg) => void, ending: ThreadEnding | undefined): void {
+    if (this.#over) return
     this.#over = true
-    this.#fromClient.close()
-    this.#fromServer.close()
+    const { client, server, onEnd } = this.#parts
+    using last = new DisposableStack()
+    last.defer(() => { if (ending !== undefined) onEnd(ending) })
+    last.defer(() => { how(server) })
+    last.defer(() => { how(client) })
+    last.defer(() => { this.#fromServer.close() })
+    last.defer(() => { this.#fromClient.close() })
   }
 }

@@ -44,6 +44,7 @@ const reportMs = 500
 export class Relay {
   readonly #loop: Loop
   readonly #report: (report: Report) => void
+  readonly #onFault: (error: unknown) => void
   readonly #chunks = new Chunks()
   readonly #pipes = new Pipes()
   readonly #buffers = new WriteBuffers()
@@ -55,9 +56,10 @@ export class Relay {
   readonly #moved = new Set<Forward>()
   #lastAccepted = 0
 
-  constructor (loop: Loop, report: (report: Report) => void) {
+  constructor (loop: Loop, report: (report: Report) => void, onFault: (error: unknown) => void) {
     this.#loop = loop
     this.#report = report
+    this.#onFault = onFault
   }
 
   /** Never throws: what goes wrong with an order is told of its connection. */
@@ -67,9 +69,9 @@ export class Relay {
     } catch (error) {
       const detail = error instanceof Error ? error.message : String(error)
       if ('id' in order) this.#report({ is: 'broken', id: order.id, code: 'handshake-failed', detail })
-      else if ('client' in order) this.#report({ is: 'ended', client: order.client, fromClient: 0, fromServer: 0, ending: { kind: 'reset', by: 'client', detail } })
+      else if ('client' in order) this.#failForward(order, detail)
       else if ('listener' in order) this.#report({ is: 'refused', listener: order.listener, errno: error instanceof SysError ? error.errno : 0 })
-      // A context that cannot be made is missed by those who ask for it.
+      else this.#onFault(error) // a context that cannot be made is missed by those who ask for it
     }
   }
 
@@ -79,7 +81,7 @@ export class Relay {
       case 'unlisten': this.#unlisten(order.listener); return
       case 'dial': this.#dial(order.id, order.fd, order.to); return
       case 'drop': this.#drop(order.id, order.how); return
-      case 'context': this.#contexts.set(order.context, new TlsContext({ ...order, protocols: [alpnName] })); return
+      case 'context': this.#context(order); return
       case 'forget': this.#contexts.get(order.context)?.close(); this.#contexts.delete(order.context); return
       case 'secure': this.#secure(order); return
       case 'send': this.#send(order.id, order.frame); return
@@ -87,6 +89,20 @@ export class Relay {
       case 'abort': this.#abort(order.client, order.frame); return
       case 'census': this.#census(); return
       case 'stop': this.#stop()
+    }
+  }
+
+  /** The main thread takes it for over: none of the two may stay. */
+  #failForward (order: Order & { readonly op: 'forward' | 'abort' }, detail: string): void {
+    for (const id of order.op === 'forward' ? [order.client, order.server] : []) this.#drop(id, 'reset')
+    this.#report({ is: 'ended', client: order.client, fromClient: 0, fromServer: 0, ending: { kind: 'reset', by: 'client', detail } })
+  }
+
+  #context (order: Order & { readonly op: 'context' }): void {
+    try {
+      this.#contexts.set(order.context, new TlsContext({ ...order, protocols: [alpnName] }))
+    } finally {
+      order.privateKey.fill(0) // our copy of it: a key must not lie around
     }
   }
 
@@ -213,8 +229,11 @@ export class Relay {
   #abort (client: ConnectionId, frame: Uint8Array | undefined): void {
     const entry = this.#entries.get(client)
     if (entry?.is !== 'forwarding') return // it has just ended by itself
-    entry.forward.pump.abort(frame)
-    this.#ended(entry.forward, { kind: 'aborted' })
+    try {
+      entry.forward.pump.abort(frame)
+    } finally {
+      this.#ended(entry.forward, { kind: 'aborted' })
+    }
   }
 
   #ended (forward: Forward, ending: (Report & { is: 'ended' })['ending']): void {

@@ -1,6 +1,6 @@
 /** A connected socket that nobody has read from: it waits for the main thread to say what becomes of it. */
 
-import { Fd, connect, errnos, errorOf, resetOnClose } from '../../../sys/index.ts'
+import { Fd, SysError, connect, errnos, errorOf, resetOnClose } from '../../../sys/index.ts'
 import type { Loop, Task, Wire } from './loop.ts'
 
 export interface RawSocket {
@@ -31,14 +31,17 @@ export class Dial implements Task {
   /** Takes over `fd`. `tell` gets the socket, or an errno; perhaps before this returns. */
   static start (number: number, to: Uint8Array, loop: Loop, tell: (result: RawSocket | number) => void): Dial | undefined {
     const fd = new Fd(number)
-    // Before connect(2) a socket counts as hung up: it comes into the loop only now.
-    const result = connect(fd.number, to)
-    if (result < 0 && result !== -errnos.EINPROGRESS) {
+    try {
+      // Before connect(2) a socket counts as hung up: it comes into the loop only now.
+      const result = connect(fd.number, to)
+      if (result >= 0 || result === -errnos.EINPROGRESS) return new Dial({ fd, wire: loop.add(fd.number, undefined) }, loop, tell)
       fd.close()
       tell(-result)
-      return undefined
+    } catch (error) {
+      fd.close()
+      tell(error instanceof SysError ? error.errno : errnos.EIO)
     }
-    return new Dial({ fd, wire: loop.add(fd.number, undefined) }, loop, tell)
+    return undefined
   }
 
   run (): boolean {
