@@ -8,6 +8,7 @@ import { modeOf } from './modes.ts'
 import { openRelays } from '../fixtures/road.ts'
 import { NativeTransport, StreamTransport } from '../../src/relay/index.ts'
 import { messageOf } from '../../src/lib/error.ts'
+import type { Toll } from '../fixtures/road.ts'
 import type { Transport } from '../../src/relay/index.ts'
 import type { FromRelays, RelaysSpec, ToRelays } from './relay-process.ts'
 
@@ -19,8 +20,8 @@ let forwarding = 0
 
 const roads = await Promise.all(spec.modes.map(mode => openRelays(near, far, modeOf(mode), {
   application: spec.application,
-  near: ({ ending }) => { count(ending) },
-  far: ({ ending }) => { count(ending) },
+  near: toll => { count(toll) },
+  far: toll => { count(toll) },
   failed: (at, error) => { const what = `${at}: ${messageOf(error)}`; failures[what] = (failures[what] ?? 0) + 1 },
 })))
 for (const failed of [near.failed, far.failed]) failed.catch((error: unknown) => { console.error(error); process.exit(1) })
@@ -32,9 +33,12 @@ process.on('message', (message: ToRelays) => {
 process.on('disconnect', () => { process.exit(0) })
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => {}) // our parent ends us
 
-function count (ending: Promise<unknown>): void {
+function count ({ ending, session }: Toll): void {
   forwarding++
-  void ending.finally(() => { forwarding-- })
+  void ending.finally(() => {
+    forwarding--
+    if (session?.isResting === true) void session.close() // nobody here has use for it again
+  })
 }
 
 async function holds (): Promise<void> {
