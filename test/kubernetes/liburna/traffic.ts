@@ -65,7 +65,7 @@ export class Traffic implements Disposable {
   }
 
   /** Resolves, with the change, when both kinds get through, or neither does. */
-  async settles (wanted: 'allowed' | 'denied', withinMs = 30_000): Promise<Readonly<Record<TrafficKind, Change>>> {
+  async settles (wanted: 'allowed' | 'denied', withinMs = 120_000): Promise<Readonly<Record<TrafficKind, Change>>> {
     return waitFor(() => {
       const changes = this.changes()
       const [fresh, live] = (['new', 'live'] as const).map(kind => changes.findLast(change => change.kind === kind))
