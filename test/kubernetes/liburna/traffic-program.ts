@@ -25,13 +25,21 @@ function tell (kind: 'new' | 'live', result: string, beganMs: number): void {
 
 /** Resolves with `ok` once a byte has come back, else with why it has not. */
 async function roundTrip (socket: Socket): Promise<string> {
+  // It may have ended between two rounds, and tells nobody twice.
+  if (socket.destroyed || socket.readableEnded) return 'closed'
   const { promise, resolve } = Promise.withResolvers<string>()
-  socket.setTimeout(patienceMs, () => { resolve('ETIMEDOUT') })
-  socket.once('data', () => { resolve('ok') })
-  socket.once('error', error => { resolve('code' in error ? String(error.code) : 'error') })
-  socket.once('close', () => { resolve('closed') })
-  socket.write('x')
+  const codeOf = (error: Error): string => 'code' in error ? String(error.code) : 'error'
+  const listeners = {
+    data: () => { resolve('ok') },
+    error: (error: Error) => { resolve(codeOf(error)) },
+    close: () => { resolve('closed') },
+    timeout: () => { resolve('ETIMEDOUT') },
+  }
+  for (const [event, listener] of Object.entries(listeners)) socket.on(event, listener)
+  socket.setTimeout(patienceMs)
+  socket.write('x', error => { if (error != null) resolve(codeOf(error)) })
   const result = await promise
+  for (const [event, listener] of Object.entries(listeners)) socket.off(event, listener)
   socket.setTimeout(0)
   return result
 }
