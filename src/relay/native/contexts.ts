@@ -11,18 +11,22 @@ interface Known {
   readonly svid: Svid
   readonly groups: string
   readonly context: number
-  readonly threads: Set<RelayThread>
+  readonly threads: Set<ContextHolder>
+  /** Stops hearing of changes of the source. */
+  readonly leave: () => void
 }
+
+/** What has the contexts: a relay thread. */
+export type ContextHolder = Pick<RelayThread, 'post'>
 
 type Source = HandshakeParts['svids']
 
 export class Contexts {
   readonly #bySource = new Map<Source, Known>()
-  readonly #unsubscribe: Array<() => void> = []
   #last = 0
 
   /** The number of the context for `svid`, which `thread` then has; `svid` is the current one of `svids`. */
-  numberOf (svid: Svid, { svids, groups }: Pick<HandshakeParts, 'svids' | 'groups'>, thread: RelayThread): number {
+  numberOf (svid: Svid, { svids, groups }: Pick<HandshakeParts, 'svids' | 'groups'>, thread: ContextHolder): number {
     const known = this.#known(svid, svids, groups)
     if (!known.threads.has(thread)) {
       known.threads.add(thread)
@@ -33,16 +37,15 @@ export class Contexts {
   }
 
   close (): void {
-    for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe()
     for (const source of [...this.#bySource.keys()]) this.#forget(source)
   }
 
   #known (svid: Svid, source: Source, groups: string): Known {
     const known = this.#bySource.get(source)
     if (known?.svid === svid && known.groups === groups) return known
-    if (known === undefined) this.#unsubscribe.push(source.onChange(() => { this.#forget(source) }))
-    else this.#forget(source)
-    const fresh: Known = { svid, groups, context: ++this.#last, threads: new Set() }
+    this.#forget(source)
+    const leave = source.onChange(() => { this.#forget(source) })
+    const fresh: Known = { svid, groups, context: ++this.#last, threads: new Set(), leave }
     this.#bySource.set(source, fresh)
     return fresh
   }
@@ -50,7 +53,9 @@ export class Contexts {
   /** Handshakes under way keep theirs: OpenSSL counts references. */
   #forget (source: Source): void {
     const known = this.#bySource.get(source)
+    if (known === undefined) return
     this.#bySource.delete(source)
-    for (const thread of known?.threads ?? []) thread.post({ op: 'forget', context: known?.context ?? 0 })
+    known.leave()
+    for (const thread of known.threads) thread.post({ op: 'forget', context: known.context })
   }
 }
