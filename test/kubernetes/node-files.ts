@@ -86,6 +86,8 @@ const kubeletConfig = {
   evictionHard: { 'memory.available': '0%', 'nodefs.available': '0%', 'nodefs.inodesFree': '0%', 'imagefs.available': '0%', 'imagefs.inodesFree': '0%' },
   imageGCHighThresholdPercent: 100,
   podLogsDir: '/var/log/pods',
+  // Tests read what agents have recorded, all of it.
+  containerLogMaxSize: '1Gi',
   resolvConf: '/run/resolv.conf',
   // Nobody answers there, and at once: better than an event for every pod, or a wait for every name.
   clusterDNS: ['127.0.0.1'],
