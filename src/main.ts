@@ -18,6 +18,9 @@ const forwarded = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGQUIT
 if (Number.parseInt(process.versions.node, 10) >= leastMajor) {
   const { main } = await import('./cli/index.ts')
   process.exitCode = await main(process.argv.slice(2))
+  // Left to itself Node waits at its end for whatever a socket has half done, in a loop that takes all of a CPU and may have
+  // no end (node::Environment::CleanupHandles; seen: an agent whose pods had been let go).
+  process.once('beforeExit', () => { process.exit() })
   // What a library left open must not keep a finished command alive.
   setTimeout(() => { process.exit() }, 1000).unref()
 } else {

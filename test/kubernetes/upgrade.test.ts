@@ -46,6 +46,14 @@ async function rolledOut (): Promise<void> {
   await cluster.waitReady(['daemonset/liburna-agent'], { namespace: system, withinMs: 240_000 })
 }
 
+/** Ends agents that have handed over and wait for their last connections: until then a node gets no further one. */
+async function endFormer (): Promise<void> {
+  const names = await cluster.kubectl(['get', 'pods', '-n', system, '-o', 'jsonpath={range .items[?(@.metadata.deletionTimestamp)]}{.metadata.name} {end}'])
+  if (names.trim() === '') return
+  await cluster.kubectl(['delete', 'pods', '-n', system, '--grace-period=1', '--ignore-not-found', ...names.trim().split(' ')], undefined, { withinMs: 120_000 })
+  await client.settles('allowed')
+}
+
 t.test('the agents are restarted, one node after the other', async t => {
   const changes = await judged(t, async () => {
     await cluster.kubectl(['rollout', 'restart', ...daemonSet])
@@ -56,6 +64,7 @@ t.test('the agents are restarted, one node after the other', async t => {
 
 t.test('the agents are upgraded to another image by a rolling update', async t => {
   const next = agentImage.replace(/:1$/, ':next')
+  await endFormer()
   for (const node of cluster.nodes) await node.must(['ctr', '-n', 'k8s.io', 'images', 'tag', '--force', agentImage, next])
   const changes = await judged(t, async () => {
     await cluster.kubectl(['set', 'image', ...daemonSet, `agent=${next}`])
@@ -63,6 +72,7 @@ t.test('the agents are upgraded to another image by a rolling update', async t =
   })
   t.same(changes, [], 'the live connection lives')
   t.match(await cluster.get([...daemonSet]), { status: { updatedNumberScheduled: 2, numberAvailable: 2 } })
+  await endFormer()
   await cluster.kubectl(['set', 'image', ...daemonSet, `agent=${agentImage}`])
   await rolledOut()
 })
