@@ -40,13 +40,18 @@ async function carried (world: World): Promise<unknown> {
   return [await one(world.client), await one(world.server)]
 }
 
+/** Waits for the modes of client and server: the data behind a verdict may be with the application before the verdict is with us. */
+async function carries (world: World, modes: readonly string[]): Promise<boolean> {
+  return await eventually(async () => JSON.stringify(await carried(world)) === JSON.stringify(modes))
+}
+
 t.test('authenticate is what both ends ask for, or it is not', async t => {
   for (const client of ['encrypt', 'authenticate'] as const) {
     for (const server of ['encrypt', 'authenticate'] as const) {
       const mode = client === server ? client : 'encrypt'
       await using world = await open(t, client, server)
       const socket = await live(world)
-      t.same(await carried(world), [mode, mode], `${client} and ${server}`)
+      t.ok(await carries(world, [mode, mode]), `${client} and ${server}`)
       socket.end()
       await readAll(socket)
       for (const agent of [world.client, world.server]) t.match(await eventually(() => agent.records()[0]), { outcome: 'completed', mode, bytesSent: 1, bytesReceived: 1 })
@@ -58,7 +63,7 @@ t.test('a policy that requires encrypt has it, at either end alone', async t => 
   await using world = await open(t, 'authenticate', 'authenticate')
   world.server.enforce(requires('encrypt'))
   const socket = await live(world)
-  t.same(await carried(world), ['encrypt', 'encrypt'])
+  t.ok(await carries(world, ['encrypt', 'encrypt']))
   socket.end()
   await readAll(socket)
   t.match(await eventually(() => world.server.records()[0]), { outcome: 'completed', verdict: 'allowed', mode: 'encrypt' })
@@ -73,7 +78,7 @@ t.test('a policy that comes to require encrypt closes what is carried otherwise'
   t.match(await eventually(() => world.server.records()[0]), { outcome: 'policy-changed', verdict: 'denied', mode: 'authenticate', reason: /requires encrypt/ })
   t.match(await eventually(() => world.client.records()[0]), { outcome: 'reset-by-server', mode: 'authenticate' }, 'bare bytes have no place for a reason')
   const next = await live(world)
-  t.same(await carried(world), ['encrypt', 'encrypt'], 'and the next one is carried as required')
+  t.ok(await carries(world, ['encrypt', 'encrypt']), 'and the next one is carried as required')
   next.destroy()
 })
 
