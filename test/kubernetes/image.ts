@@ -22,8 +22,6 @@ export interface ImageOptions {
   readonly tag?: string
   /** Folder with the Dockerfile and what it copies. @default this checkout, as it is now */
   readonly context?: string
-  /** Uses nothing of earlier builds but the base image. @default false */
-  readonly fresh?: boolean
   readonly signal?: AbortSignal
 }
 
@@ -40,7 +38,7 @@ const insideCa = '/run/liburna-test-ca.crt'
 const withinMs = 1_800_000
 
 /** Builds the image; unchanged layers are not built again. Resolves with its name. */
-export async function buildImage ({ say = () => {}, tag = agentImage, context = project, fresh = false, signal }: ImageOptions = {}): Promise<string> {
+export async function buildImage ({ say = () => {}, tag = agentImage, context = project, signal }: ImageOptions = {}): Promise<string> {
   await needPackages('image', say)
   const options = { withinMs, ...signal && { signal } }
   const base = await baseImage({ say, ...signal && { signal } })
@@ -50,9 +48,9 @@ export async function buildImage ({ say = () => {}, tag = agentImage, context = 
     await writeNpmSettings(settings)
     const mounts = ['--volume', `${join(settings, 'npmrc')}:${insideNpmrc}:ro`, '--volume', `${join(settings, 'ca.crt')}:${insideCa}:ro`]
     // OCI's own format has no place for HEALTHCHECK.
-    const args = ['--network', 'host', '--layers', '--format', 'docker', '--timestamp', '0', '--build-arg', `BASE=${base}`, ...fresh ? ['--no-cache'] : [], ...mounts]
+    const args = ['--network', 'host', '--layers', '--format', 'docker', '--timestamp', '0', '--build-arg', `BASE=${base}`, ...mounts]
     // With names of their own, so that pruning leaves the packages that npm installed there.
-    if (!fresh) for (const stage of stages) await buildah('build', [...args, '--target', stage, '--tag', `localhost/liburna-test/${stage}:1`, context], options)
+    for (const stage of stages) await buildah('build', [...args, '--target', stage, '--tag', `localhost/liburna-test/${stage}:1`, context], options)
     await buildah('build', [...args, '--tag', tag, context], options)
     // What earlier builds left is half a gigabyte each.
     await tryBuildah('rmi', ['--prune'])

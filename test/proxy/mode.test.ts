@@ -8,7 +8,7 @@ import { openWorld } from '../fixtures/world.ts'
 import type { Socket } from 'node:net'
 import type { Test } from 'tap'
 import type { SecureMode } from '../../src/model/mode.ts'
-import type { FakeAgent, World, WorldOptions } from '../fixtures/world.ts'
+import type { World, WorldOptions } from '../fixtures/world.ts'
 
 /** Says how connections into the server's pod have to be carried, whoever allows them. */
 function requires (mode: SecureMode): object {
@@ -32,17 +32,16 @@ async function live (world: World): Promise<Socket> {
 }
 
 /** How each end says that its live connection is carried. */
-async function carried (world: World): Promise<unknown> {
-  const one = async ({ node: { registry } }: FakeAgent): Promise<unknown> => {
+function carried ({ client, server }: World): unknown[] {
+  return [client, server].map(({ node: { registry } }) => {
     const [row] = registry.dump()
     return row !== undefined && 'mode' in row ? row.mode : undefined
-  }
-  return [await one(world.client), await one(world.server)]
+  })
 }
 
 /** Waits for the modes of client and server: the data behind a verdict may be with the application before the verdict is with us. */
 async function carries (world: World, modes: readonly string[]): Promise<boolean> {
-  return await eventually(async () => JSON.stringify(await carried(world)) === JSON.stringify(modes))
+  return await eventually(() => JSON.stringify(carried(world)) === JSON.stringify(modes))
 }
 
 t.test('authenticate is what both ends ask for, or it is not', async t => {
