@@ -83,7 +83,7 @@ async function openIssuer ({ url, account, tokenFile, bundleFile }: IssuerConfig
   const { RemoteIssuer } = await import('./issuer/index.ts') // it brings an HTTP client of 8 MB
   const [namespace = '', serviceAccount = ''] = account.split('/')
   const trust = openTrust([bundleFile, ...further], log, opening)
-  return { issuer: opening.started.use(new RemoteIssuer({ url, tokenFile, spiffeId: { trustDomain, namespace, serviceAccount } }, trust)), trust }
+  return { issuer: opening.started.use(new RemoteIssuer({ url, tokenFile, spiffeId: { trustDomain, namespace, serviceAccount } }, trust, opening.clock)), trust }
 }
 
 /** How often the files of trusted roots are read again, ms. */

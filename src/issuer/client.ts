@@ -9,6 +9,7 @@
 import { readFile } from 'node:fs/promises'
 import { Agent } from 'undici'
 import { IssuerError } from './error.ts'
+import { hedged } from './hedged-connector.ts'
 import { readBounded } from './http.ts'
 import { certificatesPath, encodeRequest, maxAnswerBytes, parseAnswer } from './messages.ts'
 import { spiffeConnector } from './spiffe-tls.ts'
@@ -16,6 +17,7 @@ import { codeOf, messageOf } from '../lib/error.ts'
 import { formatSpiffeId } from '../model/spiffe-id.ts'
 import type { KeyObject } from 'node:crypto'
 import type { Issuer, Prove, TrustSource } from '../identity/index.ts'
+import type { Clock } from '../lib/clock.ts'
 import type { Unsubscribe } from '../lib/emitter.ts'
 import type { SpiffeId } from '../model/spiffe-id.ts'
 import type { Identity } from '../model/workload.ts'
@@ -38,11 +40,13 @@ const maxTokenBytes = 8192
 export class RemoteIssuer implements Issuer, AsyncDisposable {
   readonly #options: Required<RemoteIssuerOptions>
   readonly #trust: TrustSource
+  readonly #clock: Clock
   readonly #unsubscribe: Unsubscribe
   #agent: Agent
 
   /** `trust` are the roots by which the issuer is believed to be the issuer. */
-  constructor (options: RemoteIssuerOptions, trust: TrustSource) {
+  constructor (options: RemoteIssuerOptions, trust: TrustSource, clock: Clock) {
+    this.#clock = clock
     this.#options = { timeoutMs: 5000, connections: 4, ...options }
     this.#trust = trust
     this.#agent = this.#open()
@@ -86,7 +90,7 @@ export class RemoteIssuer implements Issuer, AsyncDisposable {
     const { spiffeId, timeoutMs, connections } = this.#options
     const roots = this.#trust.bundles().rootsOf(spiffeId.trustDomain).map(({ pem }) => pem)
     return new Agent({
-      connect: spiffeConnector({ spiffeId: formatSpiffeId(spiffeId), roots, connectTimeoutMs: timeoutMs }),
+      connect: hedged(spiffeConnector({ spiffeId: formatSpiffeId(spiffeId), roots, connectTimeoutMs: timeoutMs }), this.#clock),
       connections, pipelining: 1, keepAliveTimeout: 10_000, keepAliveMaxTimeout: 30_000, maxResponseSize: maxAnswerBytes,
     })
   }

@@ -46,7 +46,7 @@ async function world (t: Test, more = '') {
   const bundle = (): TrustBundles => new TrustBundles(certificatesIn(kubernetes.publisher.objects.get('liburna-bundle')?.data['bundle.pem'] ?? '').map(trustRootOf))
   const trust: TrustSource = { bundles: bundle, onChange: () => () => {} }
   const client = (token: string, changes: { trust?: TrustSource, url?: string, timeoutMs?: number } = {}): RemoteIssuer => {
-    const client = new RemoteIssuer({ url, spiffeId: issuerId, tokenFile: folder.write(`token-${Math.random()}`, `${token}\n`), ...changes }, changes.trust ?? trust)
+    const client = new RemoteIssuer({ url, spiffeId: issuerId, tokenFile: folder.write(`token-${Math.random()}`, `${token}\n`), ...changes }, changes.trust ?? trust, systemClock)
     t.teardown(() => client[Symbol.asyncDispose]())
     return client
   }
@@ -225,7 +225,7 @@ t.test('what the client says when there is no issuer, no token, no time', async 
   stop.abort(new Error('no longer wanted'))
   await t.rejects(client(token).issue(wanted(), keys.publicKey, hourMs, stop.signal, prover(keys)), { message: 'no longer wanted' })
   for (const [file, what] of [[folder.at('none'), /cannot be read/], [folder.write('empty', '\n'), /holds no token/], [folder.write('two', 'a\r\nx: y'), /holds no token/]] as const) {
-    const without = new RemoteIssuer({ url, spiffeId: issuerId, tokenFile: file }, trust)
+    const without = new RemoteIssuer({ url, spiffeId: issuerId, tokenFile: file }, trust, systemClock)
     t.teardown(() => without[Symbol.asyncDispose]())
     await t.rejects(without.issue(wanted(), keys.publicKey, hourMs, AbortSignal.timeout(10_000), prover(keys)), { code: 'token-unreadable', message: what })
   }
@@ -235,7 +235,7 @@ t.test('a token that the kubelet has replaced is used at the next request', asyn
   const { kubernetes, folder, trust, url } = await world(t)
   const keys = p256()
   const file = folder.write('token', tokenWith({ aud: ['liburna-issuer'], exp: 1e9 }))
-  const client = new RemoteIssuer({ url, spiffeId: issuerId, tokenFile: file }, trust)
+  const client = new RemoteIssuer({ url, spiffeId: issuerId, tokenFile: file }, trust, systemClock)
   t.teardown(() => client[Symbol.asyncDispose]())
   const ask = () => client.issue(wanted(), keys.publicKey, hourMs, AbortSignal.timeout(10_000), prover(keys))
   await t.rejects(ask(), { message: /token-expired/ })

@@ -106,7 +106,7 @@ async function identityOfPod (name: string, inNamespace = shop): Promise<Identit
 
 async function ask (token: string, identity: Identity): Promise<readonly Uint8Array[]> {
   const keys = p256()
-  await using client = new RemoteIssuer({ url: `https://${formatSocketAddress(issuer.addresses.agents)}`, tokenFile: folder.write('token', token), spiffeId: { trustDomain: 'east.example', namespace, serviceAccount: 'liburna-issuer' } }, trust)
+  await using client = new RemoteIssuer({ url: `https://${formatSocketAddress(issuer.addresses.agents)}`, tokenFile: folder.write('token', token), spiffeId: { trustDomain: 'east.example', namespace, serviceAccount: 'liburna-issuer' } }, trust, systemClock)
   return await client.issue(identity, keys.publicKey, 3_600_000, AbortSignal.timeout(20_000), statement => sign('sha256', statement, keys.privateKey))
 }
 

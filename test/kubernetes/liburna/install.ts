@@ -40,8 +40,6 @@ export async function install (cluster: Cluster, say: (text: string) => void): P
   const isOther = await provideImage(cluster, say)
   using overlay = new Overlay()
   await cluster.kubectl(['apply', '-k', overlay.folder])
-  // Nodes with equal pod addresses cannot reach each other's pods by them: half of what agents ask would take seconds to fail, and be asked again.
-  await cluster.kubectl(['patch', 'service', 'liburna-issuer', '-n', system, '-p', JSON.stringify({ spec: { internalTrafficPolicy: 'Local' } })])
   // The image has the same name whatever is in it.
   if (isOther) await cluster.kubectl(['delete', 'pods', '-n', system, '--all', '--grace-period=5', '--wait=true'], undefined, { withinMs: 120_000 })
   say('waiting for agents and issuers')
