@@ -24,10 +24,16 @@ const alone = ['image', 'lifecycle']
 const folder = fileURLToPath(new URL('.', import.meta.url))
 const tap = fileURLToPath(new URL('../../node_modules/.bin/tap', import.meta.url))
 
-/** Runs test files, one after the other; resolves with whether all is well. */
+/** Runs test files, one after the other (tap would sort them); resolves with whether all is well. */
 async function runFiles (names: readonly string[], signal: AbortSignal): Promise<boolean> {
-  if (names.length === 0) return true
-  const child = spawn(tap, ['--jobs=1', '--timeout=3600', ...names.map(name => `${folder}${name}.test.ts`)], { stdio: 'inherit' })
+  const failed: string[] = []
+  for (const name of names) if (!await runFile(name, signal)) failed.push(name)
+  if (failed.length > 0) say(`failed: ${failed.join(', ')}`)
+  return failed.length === 0
+}
+
+async function runFile (name: string, signal: AbortSignal): Promise<boolean> {
+  const child = spawn(tap, ['--timeout=3600', `${folder}${name}.test.ts`], { stdio: 'inherit' })
   const onAbort = (): void => { child.kill('SIGTERM') }
   signal.addEventListener('abort', onAbort)
   const [code] = await once(child, 'exit') as [number | null] // an exit has a code, or a signal
