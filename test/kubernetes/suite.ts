@@ -33,8 +33,9 @@ async function runFiles (names: readonly string[], signal: AbortSignal): Promise
 }
 
 async function runFile (name: string, signal: AbortSignal): Promise<boolean> {
-  const child = spawn(tap, ['--timeout=3600', `${folder}${name}.test.ts`], { stdio: 'inherit' })
-  const onAbort = (): void => { child.kill('SIGTERM') }
+  // A group of its own: tap, when it is told to end, leaves the process that it has started to itself.
+  const child = spawn(tap, ['--timeout=3600', `${folder}${name}.test.ts`], { stdio: 'inherit', detached: true })
+  const onAbort = (): void => { if (child.pid !== undefined) process.kill(-child.pid, 'SIGTERM') }
   signal.addEventListener('abort', onAbort)
   const [code] = await once(child, 'exit') as [number | null] // an exit has a code, or a signal
   signal.removeEventListener('abort', onAbort)
