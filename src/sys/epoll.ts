@@ -25,7 +25,7 @@ const raw = {
 }
 
 /** sys/epoll.h: what `OnEvent` hears. */
-export const events = { in: 0x1, out: 0x4, error: 0x8, hangUp: 0x10, readHangUp: 0x2000 } as const
+export const events = { in: 0x1, urgent: 0x2, out: 0x4, error: 0x8, hangUp: 0x10, readHangUp: 0x2000 } as const
 const EPOLLEXCLUSIVE = 1 << 28
 const EPOLLET = 1 << 31
 
@@ -51,7 +51,7 @@ export class Epoll implements Disposable {
 
   /** Registers a connection for all its edges. Throws `SysError`. */
   addConnection (fd: number, index: number, generation: number): void {
-    this.#add(fd, events.in | events.out | events.readHangUp | EPOLLET, index, generation)
+    this.#add(fd, events.in | events.urgent | events.out | events.readHangUp | EPOLLET, index, generation)
   }
 
   /** Registers a listener that other threads may have registered, too: one of them is woken. Level-triggered. */

@@ -148,6 +148,7 @@ function openSocket (family: IpFamily, mark: number, prepare: (fd: number) => vo
 /** What every connection of ours has; accepted sockets inherit it. Why, and why no more: bench/README.md, "Kernel settings". */
 function prepareTcp (fd: number): void {
   setOption(fd, options.noDelay, 1)
+  setOption(fd, options.urgentInline, 1)
   setOption(fd, options.keepAlive, 1)
   setOption(fd, options.keepIdle, keepIdleSeconds)
 }

@@ -20,6 +20,7 @@ export const options = {
   reuseAddress: { name: 'SO_REUSEADDR', level: SOL_SOCKET, number: 2 },
   error: { name: 'SO_ERROR', level: SOL_SOCKET, number: 4 },
   keepAlive: { name: 'SO_KEEPALIVE', level: SOL_SOCKET, number: 9 },
+  urgentInline: { name: 'SO_OOBINLINE', level: SOL_SOCKET, number: 10 },
   linger: { name: 'SO_LINGER', level: SOL_SOCKET, number: 13 },
   device: { name: 'SO_BINDTODEVICE', level: SOL_SOCKET, number: 25 },
   mark: { name: 'SO_MARK', level: SOL_SOCKET, number: 36 },

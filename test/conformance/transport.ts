@@ -15,6 +15,7 @@ import { eventually } from '../fixtures/eventually.ts'
 import { badTable, dial, listen, openRoad, partsOf, patience, roadParts } from '../fixtures/road.ts'
 import { leaving } from './leaving.ts'
 import { endingOf, readAll } from '../fixtures/sockets.ts'
+import { sendUrgent } from '../fixtures/urgent.ts'
 import type { Socket } from 'node:net'
 import type { Test } from 'tap'
 import type { HandshakeParts, Session } from '../../src/handshake/index.ts'
@@ -152,6 +153,30 @@ function forwarding (t: Test, open: () => Pair, mode: RoadMode): void {
         t.same(await toll.ending, { kind: 'completed' })
         t.same(toll.moved, { client: up.length, server: down.length })
       }
+    })
+  })
+
+  t.test('urgent data are bytes like all others, and stop nothing', async t => {
+    await withRoad(open, mode, async road => {
+      using trip = await road.travel()
+      const received = readAll(trip.server)
+      const said: Buffer[] = []
+      const say = async (bytes: Buffer): Promise<void> => {
+        said.push(bytes)
+        await new Promise<void>(resolve => { trip.client.write(bytes, () => { resolve() }) })
+      }
+      for (let i = 0; i < 200; i++) {
+        // Large ones are spliced where they can be.
+        const before = say(randomBytes(i % 20 === 0 ? 300_000 : 3))
+        if (i % 20 === 0) await before
+        if (sendUrgent(trip.client, i)) said.push(Buffer.of(i))
+        await say(Buffer.from('after'))
+        const sum = said.reduce((sum, { length }) => sum + length, 0)
+        await eventually(() => trip.server.bytesRead === sum, 60_000)
+      }
+      trip.client.end()
+      trip.server.end()
+      t.equal(digest(await received), digest(Buffer.concat(said)))
     })
   })
 

@@ -95,7 +95,7 @@ export class FrameReader {
   #settle (): void {
     if (!this.#readsAhead || this.#tls.hasPending) return
     const wire = this.#wire
-    if (this.#unsettled < surelyShort && wire.edges === this.#edgesThen && !wire.hungUp && !wire.failed) {
+    if (this.#unsettled < surelyShort && wire.edges === this.#edgesThen && wire.isEmptyAfterShortRead) {
       wire.readable = false
       this.#more = false
     }

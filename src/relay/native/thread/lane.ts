@@ -127,6 +127,7 @@ export class Lane {
     if (count > 0) { this.#piped = count; return count }
     if (count === 0) return received.end
     if (count !== -errnos.EAGAIN) return from.fail(count)
+    if (from.wire.urgent) { this.#isBusy = false; return received.failed } // splice(2) stops at the mark and says no more; a read gets past it
     from.wire.readable = false // the pipe is empty, so it is the socket that has nothing
     return received.none
   }

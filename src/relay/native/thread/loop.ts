@@ -26,8 +26,12 @@ export class Wire {
   writable = false
   /** The peer has sent a FIN, which may still be behind bytes. */
   hungUp = false
+  /** The peer has used urgent data: reads end at its mark, so a short one does not mean that there is no more (tcp(7)). */
+  urgent = false
   /** The connection was reset, or could not be made. */
   failed = false
+  /** Whether a short read has emptied the socket: what comes later is a new edge. */
+  get isEmptyAfterShortRead (): boolean { return !this.urgent && !this.hungUp && !this.failed }
   /** Whom an edge concerns. */
   task: Task | undefined
 
@@ -164,6 +168,7 @@ export class Loop implements Disposable {
     }
     if ((events & (bits.out | bits.hangUp | bits.error)) !== 0) wire.writable = true
     if ((events & (bits.readHangUp | bits.hangUp)) !== 0) wire.hungUp = true
+    if ((events & bits.urgent) !== 0) wire.urgent = true
     if ((events & bits.error) !== 0) wire.failed = true
     if (wire.task !== undefined) this.schedule(wire.task)
   }

@@ -37,7 +37,7 @@ export class PlainLeg implements Leg {
     const count = read(wire.fd, to, room)
     if (count > 0) {
       // A short read has emptied the queue; what comes later is a new edge. A FIN has told itself by `hungUp`.
-      if (count < room && !wire.hungUp && !wire.failed) wire.readable = false
+      if (count < room && wire.isEmptyAfterShortRead) wire.readable = false
       return count
     }
     if (count === 0) return received.end
