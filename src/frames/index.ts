@@ -1,5 +1,6 @@
 /** What two agents say to each other inside TLS, as bytes. Codecs without sockets, light enough for a relay thread. */
 
+export { FrameAllowance } from './allowance.ts'
 export { FrameParser, FrameType, decodeHeader, encodeFrame, encodeHeader, headerBytes, maxDataBytes, putHeader } from './frames.ts'
 export { alpnName, flowExporterLabel } from './names.ts'
 export { HandshakeError } from './error.ts'

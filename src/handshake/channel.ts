@@ -7,7 +7,7 @@
  */
 
 import {
-  FrameParser, FrameType, HandshakeError, decodeCertificate, decodeEnd, decodeReset, decodeVerdict, encodeEnd, encodeHeader, encodeReset, maxDataBytes,
+  FrameAllowance, FrameParser, FrameType, HandshakeError, decodeCertificate, decodeEnd, decodeReset, decodeVerdict, encodeEnd, encodeHeader, encodeReset, maxDataBytes,
 } from '../frames/index.ts'
 import { Outbox } from '../lib/outbox.ts'
 import { readShared } from '../lib/shared-reads.ts'
@@ -39,6 +39,7 @@ interface Waiter { readonly resolve: (frame: Frame) => void, readonly reject: (e
 export class FrameChannel implements ControlChannel {
   readonly #stream: Duplex
   readonly #parser = new FrameParser()
+  #allowance = new FrameAllowance()
   readonly #outbox: Outbox
   readonly #queue: Frame[] = []
   #waiter: Waiter | undefined
@@ -76,6 +77,7 @@ export class FrameChannel implements ControlChannel {
   }
 
   begin (): void {
+    this.#allowance = new FrameAllowance()
     this.#endSent = this.#endReceived = this.#peerHasSeenOurEnd = this.#finished = false
   }
 
@@ -149,7 +151,12 @@ export class FrameChannel implements ControlChannel {
 
   #receive (chunk: Uint8Array): void {
     if (this.#isIgnoring) return
-    this.#guarded(() => { for (const frame of this.#parser.push(chunk)) this.#deliver(frame) })
+    this.#guarded(() => {
+      for (const frame of this.#parser.push(chunk)) {
+        if (frame.type !== FrameType.data && !this.#allowance.take(performance.now())) throw new HandshakeError('protocol-error', 'too many control frames')
+        this.#deliver(frame)
+      }
+    })
   }
 
   /** Whatever a frame makes us throw breaks this channel, and nothing else. */

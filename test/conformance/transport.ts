@@ -436,6 +436,20 @@ function handshakes (t: Test, open: () => Pair): void {
     await close(pair)
   })
 
+  t.test('a proven peer that sends one certificate after the other is cut off; one now and then is looked at', async t => {
+    await withRoad(open, modes.encrypt, async road => {
+      using trip = await road.travel()
+      const { near: { session } } = trip
+      const renewed = new Promise<void>(resolve => { trip.far.session?.renewed.on(() => { resolve() }) })
+      session?.renew(roadParts.client.svids.current() as Svid) // the road's are always there
+      await renewed
+      const seen = endingOf(trip.server.resume())
+      for (let i = 0; i < 100; i++) session?.renew(roadParts.client.svids.current() as Svid) // as above
+      t.equal(await seen, 'ECONNRESET')
+      t.match(await trip.far.ending, { kind: 'aborted', by: 'client' })
+    })
+  })
+
   t.test('a connection that is cut without an end is a truncation, not an end', async t => {
     await withRoad(open, modes.encrypt, async road => {
       using trip = await road.travel()

@@ -10,7 +10,7 @@
  * known that the connection stays.
  */
 
-import { FrameType, HandshakeError, decodeEnd, decodeVerdict, encodeEnd } from '../../../frames/index.ts'
+import { FrameAllowance, FrameType, HandshakeError, decodeEnd, decodeVerdict, encodeEnd } from '../../../frames/index.ts'
 import { Memory, resetOnClose } from '../../../sys/index.ts'
 import { FrameReader } from './frame-reader.ts'
 import { FrameWriter } from './frame-writer.ts'
@@ -35,8 +35,6 @@ export interface SecureLegParts {
   onGone (): void
 }
 
-/** Control frames that a peer may send before it is heard: more than it has reason to. */
-const mostEarlyFrames = 16
 /** Where no byte goes. */
 const nowhere = new Memory(1)
 
@@ -50,7 +48,7 @@ export class SecureLeg implements Leg {
   readonly #reader: FrameReader
   /** An end, a leave or a reset that has its turn once the leg is open, or when the bytes before it are out. */
   #due: { readonly type: FrameType, readonly payload: Uint8Array } | undefined
-  #early = 0
+  #allowance = new FrameAllowance()
   #ours: SecureMode | undefined
   #theirs: SecureMode | undefined
   #verdictHeard = false
@@ -161,7 +159,7 @@ export class SecureLeg implements Leg {
   conclude (): void {
     this.#verdictHeard = this.#endSent = this.#endReceived = false
     this.#ours = this.#theirs = undefined
-    this.#early = 0
+    this.#allowance = new FrameAllowance()
     this.#reader.wake()
   }
 
@@ -218,7 +216,7 @@ export class SecureLeg implements Leg {
   }
 
   #heard (type: FrameType, payload: Uint8Array): void {
-    if (!this.#isOpen && ++this.#early > mostEarlyFrames) { this.#break('protocol-error', 'too many frames before the verdict'); return }
+    if (!this.#allowance.take(performance.now())) { this.#break('protocol-error', 'too many control frames'); return }
     if (type === FrameType.verdict) this.#hearVerdict(payload)
     if (this.#isOpen && type === FrameType.greeting) { this.#break('protocol-error', 'second greeting'); return }
     // What ends a direction waits until the bytes before it are out; a reset is told at once as well, to whom it may concern.
