@@ -108,7 +108,7 @@ export class Cluster implements AsyncDisposable {
   /** Resolves when each of the objects (`pod/web`, `daemonset/agent`) is ready, or rolled out. */
   async waitReady (objects: readonly string[], { namespace = 'default', withinMs = 120_000 }: PodOptions = {}): Promise<void> {
     for (const object of objects) {
-      const how = object.startsWith('pod/') ? ['wait', '--for=condition=Ready'] : ['rollout', 'status']
+      const how = /^(?:pod|node)\//.test(object) ? ['wait', '--for=condition=Ready'] : ['rollout', 'status']
       await waitFor(async () => this.kubectl([...how, object, '--namespace', namespace, `--timeout=${Math.ceil(withinMs / 1000)}s`], undefined, { withinMs: withinMs + 5000 }), { withinMs })
     }
   }

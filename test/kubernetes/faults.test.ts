@@ -33,6 +33,11 @@ async function unnoticed (test: Test, fault: () => Promise<void>): Promise<void>
   test.comment(`${after.ok - before.ok} new connections meanwhile`)
 }
 
+/** The cluster has come to itself: a kubelet that has lost its API server takes a while to notice that it is back. */
+async function healed (): Promise<void> {
+  await cluster.waitReady(nodeNames.map(name => `node/${name}`), { withinMs: 180_000 })
+}
+
 async function agesOfPods (): Promise<number[]> {
   return Promise.all(nodeNames.map(async node => liburna.metric(node, 'liburna_facts_age_seconds{kind="pods"}')))
 }
@@ -49,6 +54,7 @@ t.test('the API server is away for a minute', async t => {
       await cluster.start('apiserver')
     }
     await soon(async () => (await agesOfPods()).every(age => age === 0))
+    await healed()
   })
 })
 
@@ -57,13 +63,14 @@ t.test('etcd is restarted', async t => {
     await cluster.stop('etcd', 'SIGKILL')
     await cluster.start('etcd')
     await soon(async () => (await agesOfPods()).every(age => age === 0))
+    await healed()
   })
 })
 
 t.test('all issuers are deleted', async t => {
   await unnoticed(t, async () => {
-    await cluster.kubectl(['delete', 'pods', '-n', system, '-l', 'app.kubernetes.io/component=issuer', '--grace-period=1', '--wait=true'])
-    await cluster.waitReady(['deployment/liburna-issuer'], { namespace: system })
+    await cluster.kubectl(['delete', 'pods', '-n', system, '-l', 'app.kubernetes.io/component=issuer', '--grace-period=1', '--wait=true'], undefined, { withinMs: 180_000 })
+    await cluster.waitReady(['deployment/liburna-issuer'], { namespace: system, withinMs: 180_000 })
   })
 })
 
