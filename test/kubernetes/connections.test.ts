@@ -59,6 +59,13 @@ for (const [what, port] of [['a hostPort', hostPort], ['a NodePort', nodePort]] 
   })
 }
 
+t.test('what was denied is told by events of the pods at both ends', async t => {
+  const told = async (name: string): Promise<string> => cluster.kubectl(['get', 'events', '-n', shop, '--field-selector', `reason=FlowDenied,involvedObject.name=${name}`, '-o', 'jsonpath={.items[*].message}'])
+  await soon(async () => (await told('web')).includes(`NetworkPolicy ${shop}/web`))
+  await soon(async () => (await told('other')).includes(`NetworkPolicy ${shop}/web`))
+  t.equal(await told('client'), '', 'who was allowed has none')
+})
+
 t.test('readiness and liveness probes of all kinds get through under a policy that allows them not', async t => {
   const fromNode = (): number => liburna.records('n1').filter(({ direction, destination, peer, verdict }) => direction === 'inbound' && destination.name === 'web' && peer === 'node' && verdict === 'allowed').length
   const before = fromNode()

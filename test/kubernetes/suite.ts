@@ -17,7 +17,7 @@ import { programs } from './programs.ts'
 import { messageOf } from '../../src/lib/error.ts'
 
 /** In this order: what the others stand on first, what takes liburna away last. */
-const inCluster = ['cluster', 'client', 'install', 'start', 'connections', 'policies', 'issuer', 'faults', 'upgrade', 'walkthrough', 'removal']
+const inCluster = ['cluster', 'client', 'install', 'start', 'connections', 'policies', 'issuer', 'faults', 'upgrade', 'guard', 'walkthrough', 'removal']
 /** These want no cluster to run. */
 const alone = ['image', 'lifecycle']
 
