@@ -7,7 +7,7 @@ import { Flow } from './flow.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Unsubscribe } from '../lib/emitter.ts'
 import type { Direction, FlowRecord } from '../model/flow.ts'
-import type { FlowAddresses, FlowParties } from './flow.ts'
+import type { FlowAddresses, FlowEvents, FlowParties } from './flow.ts'
 import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
 import type { LineSink } from './sink.ts'
@@ -36,6 +36,8 @@ export interface FlowRecorderOptions {
 export class FlowRecorder {
   readonly #parts: FlowRecorderParts
   readonly #ring: number
+  /** Made once: they are the same for all flows of a direction. */
+  readonly #events: Readonly<Record<Direction, FlowEvents>>
   readonly #recent: FlowRecord[] = []
   readonly #open = new Set<Flow>()
   readonly #ends = new Emitter<EndedFlow>()
@@ -43,20 +45,14 @@ export class FlowRecorder {
   constructor (parts: FlowRecorderParts, { ring = 500 }: FlowRecorderOptions = {}) {
     this.#parts = parts
     this.#ring = ring
+    this.#events = { inbound: this.#eventsOf('inbound'), outbound: this.#eventsOf('outbound') }
   }
 
   /** A socket was accepted. The caller disposes of the flow (`using`), which ends in exactly one record. */
   open (direction: Direction, addresses: FlowAddresses): Flow {
-    const { clock, metrics } = this.#parts
-    const flow: Flow = new Flow(direction, addresses, {
-      monotonic: () => clock.monotonic(),
-      makeId: () => randomBytes(16).toString('hex'),
-      moved: (way, bytes) => { metrics.bytesMoved(direction, way, bytes) },
-      ended: (ended, record) => { this.#end(ended, record) },
-      fault: fault => { metrics.internalFault(fault) },
-    })
+    const flow = new Flow(direction, addresses, this.#events[direction])
     this.#open.add(flow)
-    metrics.flowStarted(direction)
+    this.#parts.metrics.flowStarted(direction)
     return flow
   }
 
@@ -68,6 +64,17 @@ export class FlowRecorder {
 
   /** The latest records, oldest first. */
   recent (): readonly FlowRecord[] { return [...this.#recent] }
+
+  #eventsOf (direction: Direction): FlowEvents {
+    const { clock, metrics } = this.#parts
+    return {
+      monotonic: () => clock.monotonic(),
+      makeId: () => randomBytes(16).toString('hex'),
+      moved: (way, bytes) => { metrics.bytesMoved(direction, way, bytes) },
+      ended: (flow, record) => { this.#end(flow, record) },
+      fault: fault => { metrics.internalFault(fault) },
+    }
+  }
 
   #end (flow: Flow, rest: Omit<FlowRecord, 'time' | 'node'>): void {
     const { node, sink, log, metrics, clock } = this.#parts

@@ -56,6 +56,7 @@ class WalkedDecision implements PolicyDecision {
   readonly #layers: Layers
   readonly #asked: Asked
   #missed: readonly Step[] | undefined
+  #reason: string | undefined
 
   constructor (verdict: Verdict, view: DirectionView, asked: Asked) {
     this.action = verdict.action
@@ -78,7 +79,7 @@ class WalkedDecision implements PolicyDecision {
   }
 
   get reason (): string {
-    return reasonOf(this.#verdict, this.#layers, this.#asked, () => this.nearest)
+    return this.#reason ??= reasonOf(this.#verdict, this.#layers, this.#asked, () => this.nearest)
   }
 
   #nearestSteps (): readonly Step[] {

@@ -24,16 +24,28 @@ export function dialing (pod: LocalPod, { clock, timeouts }: NodeParts): Deadlin
 }
 
 /** The time that the two ends have to agree, and a place among the pod's handshakes. Ends with the pod, too. */
-export interface Agreement extends Disposable {
-  readonly signal: AbortSignal
+export class Agreement implements Disposable {
+  readonly #place: Disposable
+  readonly #deadline: Deadline
+
+  constructor (place: Disposable, deadline: Deadline) {
+    this.#place = place
+    this.#deadline = deadline
+  }
+
+  get signal (): AbortSignal { return this.#deadline.signal }
+
+  [Symbol.dispose] (): void {
+    this.#deadline[Symbol.dispose]()
+    this.#place[Symbol.dispose]()
+  }
 }
 
 /** Throws LimitError when too many handshakes of the pod are under way. */
 export function agreeing (pod: LocalPod, { clock, timeouts }: NodeParts): Agreement {
   const place = pod.handshakes.take()
   const reason = (): Error => new HandshakeError('handshake-timeout', `no agreement in ${timeouts.handshakeMs} ms`)
-  const deadline = new Deadline({ clock, ms: timeouts.handshakeMs, parent: pod.closing, reason })
-  return { signal: deadline.signal, [Symbol.dispose]: () => { deadline[Symbol.dispose](); place[Symbol.dispose]() } }
+  return new Agreement(place, new Deadline({ clock, ms: timeouts.handshakeMs, parent: pod.closing, reason }))
 }
 
 /**

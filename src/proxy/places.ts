@@ -5,8 +5,25 @@ export class LimitError extends Error {
   readonly code = 'limit-reached'
 }
 
+/** One that is taken. A class, as all that is made for each connection: an object literal with a symbol for a key costs a call of V8's runtime. */
+class Place implements Disposable {
+  readonly #give: () => void
+  #isMine = true
+
+  constructor (give: () => void) {
+    this.#give = give
+  }
+
+  [Symbol.dispose] (): void {
+    if (!this.#isMine) return
+    this.#isMine = false
+    this.#give()
+  }
+}
+
 export class Places {
   readonly #most: number
+  readonly #give = (): void => { this.#taken-- }
   #taken = 0
 
   constructor (most: number) {
@@ -19,7 +36,6 @@ export class Places {
   take (): Disposable {
     if (this.#taken >= this.#most) throw new LimitError(`${this.#most} connections are open`)
     this.#taken++
-    let mine = true
-    return { [Symbol.dispose]: () => { if (mine) { mine = false; this.#taken-- } } }
+    return new Place(this.#give)
   }
 }

@@ -38,11 +38,36 @@ export interface RegistryOptions {
   readonly graceMs: number
 }
 
-interface Live extends Entry {
-  readonly controller: AbortController
+/** Registered until it is disposed of. */
+class Live implements Entry, Disposable {
+  readonly flow: Flow
+  readonly pod: LocalPod
+  readonly secured: Secured
+  readonly destination: SocketAddress
+  readonly controller = new AbortController()
+  permitted: PolicyDecision | undefined
   /** The rule that denies it now lets it finish until then. */
   drain: Timer | undefined
-  release (): void
+  /** What else ends with it. */
+  readonly ends: Array<() => void> = []
+  readonly #all: Set<Live>
+
+  constructor (flow: Flow, pod: LocalPod, secured: Secured, destination: SocketAddress, all: Set<Live>) {
+    this.flow = flow
+    this.pod = pod
+    this.secured = secured
+    this.destination = destination
+    this.#all = all
+    all.add(this)
+  }
+
+  get revoked (): RevokeSignal { return this.controller.signal }
+
+  [Symbol.dispose] (): void {
+    this.#all.delete(this)
+    this.drain?.cancel()
+    for (const end of this.ends.splice(0)) end()
+  }
 }
 
 export class Registry {
@@ -64,16 +89,10 @@ export class Registry {
 
   /** Registers a connection until its `flow` closes or it is disposed of. */
   admit (flow: Flow, pod: LocalPod, secured: Secured, destination: SocketAddress): Entry & Disposable {
-    const controller = new AbortController()
-    const ends: Array<() => void> = []
-    const live: Live = {
-      flow, pod, secured, destination, controller, revoked: controller.signal, permitted: undefined, drain: undefined,
-      release: () => { this.#live.delete(live); for (const end of ends.splice(0)) end() },
-    }
-    this.#live.add(live)
-    ends.push(() => { live.drain?.cancel() }, follow(pod.closing, reason => { controller.abort(reason) }))
-    if (secured.kind === 'verified') this.#watch(live, secured.session, ends)
-    return Object.assign(live, { [Symbol.dispose]: () => { live.release() } })
+    const live = new Live(flow, pod, secured, destination, this.#live)
+    live.ends.push(follow(pod.closing, reason => { live.controller.abort(reason) }))
+    if (secured.kind === 'verified') this.#watch(live, secured.session)
+    return live
   }
 
   /** Asks policy again about every live connection for which `touches` holds. */
@@ -130,9 +149,9 @@ export class Registry {
     }
   }
 
-  #watch (live: Live, session: Session, ends: Array<() => void>): void {
+  #watch (live: Live, session: Session): void {
     let callOff = this.#expire(live, session)
-    ends.push(
+    live.ends.push(
       () => { callOff() },
       session.agreed.on(mode => { live.flow.modeIs(mode) }),
       session.renewed.on(() => {
