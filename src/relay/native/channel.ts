@@ -1,6 +1,7 @@
 /** Control frames of a session whose bytes a relay thread moves. */
 
 import { HandshakeError, expectFrame } from '../../handshake/index.ts'
+import { bytesOf, octetsOf } from './octets.ts'
 import type { ControlChannel } from '../../handshake/index.ts'
 import type { ControlType, Frame, FrameType } from '../../frames/index.ts'
 import type { ConnectionId } from './protocol.ts'
@@ -39,7 +40,7 @@ export class NativeChannel implements ControlChannel {
   }
 
   send (frame: Uint8Array): void {
-    this.thread.post({ op: 'send', id: this.id, frame })
+    this.thread.post({ op: 'send', id: this.id, frame: octetsOf(frame) })
   }
 
   listen (listener: (type: FrameType | undefined) => void): () => void {
@@ -79,7 +80,7 @@ export class NativeChannel implements ControlChannel {
     switch (report.is) {
       case 'secured': this.#secured.resolve({ chain: report.chain, flowId: report.flowId }); return
       // The thread knows no other types, and data is none of ours.
-      case 'frame': this.#deliver({ type: report.type as ControlType, payload: report.payload }); return
+      case 'frame': this.#deliver({ type: report.type as ControlType, payload: bytesOf(report.payload) }); return
       case 'broken': this.#fail(new HandshakeError(report.code, report.detail)); return
       case 'gone': this.leave(); this.#gone.resolve()
     }

@@ -9,6 +9,7 @@
 import type { Census } from '../../sys/index.ts'
 import type { SecureMode } from '../../model/mode.ts'
 import type { Side } from '../ending.ts'
+import type { Octets } from './octets.ts'
 
 export type ConnectionId = number
 
@@ -18,7 +19,7 @@ export type Order =
   | { readonly op: 'listen', readonly listener: number, readonly fd: number }
   | { readonly op: 'unlisten', readonly listener: number }
   /** Connects `fd`; `to` is a sockaddr. */
-  | { readonly op: 'dial', readonly id: ConnectionId, readonly fd: number, readonly to: Uint8Array }
+  | { readonly op: 'dial', readonly id: ConnectionId, readonly fd: number, readonly to: Octets }
   /** Ends a connection that is not forwarded: by a reset, or as politely as it can be. Answered by `gone`. */
   | { readonly op: 'drop', readonly id: ConnectionId, readonly how: 'reset' | 'politely' }
   /** A certificate to be used by `secure`. */
@@ -27,7 +28,7 @@ export type Order =
   /** `mayLeave`: nothing is read ahead until it is known that the connection stays under TLS. */
   | { readonly op: 'secure', readonly id: ConnectionId, readonly role: 'client' | 'server', readonly context: number, readonly mayLeave: boolean }
   /** A whole control frame. */
-  | { readonly op: 'send', readonly id: ConnectionId, readonly frame: Uint8Array }
+  | { readonly op: 'send', readonly id: ConnectionId, readonly frame: Octets }
   /** `mode` is what our verdict was content with, where one of the two is an agent. */
   | { readonly op: 'forward', readonly client: ConnectionId, readonly server: ConnectionId, readonly mode: SecureMode }
   /** Ends a forwarded connection, named by its client; an agent at the other end is sent `frame` first. */
@@ -47,7 +48,7 @@ export type ThreadEnding =
 
 /** From a relay thread. */
 export type Report =
-  | { readonly is: 'accepted', readonly id: ConnectionId, readonly listener: number, readonly fd: number, readonly local: Uint8Array, readonly remote: Uint8Array }
+  | { readonly is: 'accepted', readonly id: ConnectionId, readonly listener: number, readonly fd: number, readonly local: Octets, readonly remote: Octets }
   /** An accept failed; the listener goes on. */
   | { readonly is: 'refused', readonly listener: number, readonly errno: number }
   | { readonly is: 'unlistened', readonly listener: number }
@@ -56,7 +57,7 @@ export type Report =
   | { readonly is: 'failed', readonly id: ConnectionId, readonly errno: number }
   /** The TLS handshake is done; whether `chain` (DER, leaf first) means anything is for the main thread to say. */
   | { readonly is: 'secured', readonly id: ConnectionId, readonly chain: readonly Uint8Array[], readonly flowId: Uint8Array }
-  | { readonly is: 'frame', readonly id: ConnectionId, readonly type: number, readonly payload: Uint8Array }
+  | { readonly is: 'frame', readonly id: ConnectionId, readonly type: number, readonly payload: Octets }
   /** A secured connection broke before it was forwarded. It still has to be dropped. */
   | { readonly is: 'broken', readonly id: ConnectionId, readonly code: 'handshake-failed' | 'protocol-error', readonly detail: string }
   | { readonly is: 'gone', readonly id: ConnectionId }

@@ -6,6 +6,7 @@ import { NativeChannel } from './channel.ts'
 import { NativeConnection } from './connection.ts'
 import { Contexts } from './contexts.ts'
 import { forward } from './forward.ts'
+import { bytesOf, octetsOf } from './octets.ts'
 import { RelayThread } from './thread.ts'
 import type { HandshakeParts } from '../../handshake/index.ts'
 import type { Role } from '../../frames/index.ts'
@@ -88,7 +89,7 @@ export class NativeTransport implements Transport {
         else reject(new SysError('connect', report.is === 'failed' ? report.errno : 0))
       })
       signal.addEventListener('abort', abort, { once: true })
-      thread.post({ op: 'dial', id, fd, to: encodeSockaddr(to) })
+      thread.post({ op: 'dial', id, fd, to: octetsOf(encodeSockaddr(to)) })
       if (signal.aborted) abort()
     })
   }
@@ -164,7 +165,7 @@ export class NativeTransport implements Transport {
 
 function heed (report: Exclude<ListenerReport, { is: 'unlistened' }>, thread: RelayThread, hooks: ListenHooks): void {
   if (report.is === 'refused') { hooks.onError(new SysError('accept', report.errno)); return }
-  const [local, remote] = [decodeSockaddr(report.local), decodeSockaddr(report.remote)]
+  const [local, remote] = [decodeSockaddr(bytesOf(report.local)), decodeSockaddr(bytesOf(report.remote))]
   if (local === undefined || remote === undefined) thread.post({ op: 'drop', id: report.id, how: 'reset' })
   else hooks.serve(new NativeConnection(report.id, thread, report.fd, local, remote))
 }

@@ -146,8 +146,12 @@ export class FrameWriter {
   }
 }
 
+/** For one small frame at a time: a call that writes has taken the bytes when it returns, and making memory costs more than a small write. */
+const scratch = new Memory(4 * 1024)
+
+/** The frame where OpenSSL can read it, until the next call. */
 function memoryOf (frame: Uint8Array): Memory {
-  const memory = new Memory(frame.length)
+  const memory = frame.length <= scratch.length ? scratch : new Memory(frame.length)
   memory.bytes.set(frame)
   return memory
 }

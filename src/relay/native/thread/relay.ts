@@ -2,6 +2,7 @@
 
 import { HandshakeError, alpnName } from '../../../frames/index.ts'
 import { SysError, TlsContext, WriteBuffers, census } from '../../../sys/index.ts'
+import { bytesOf, octetsOf } from '../octets.ts'
 import { Chunks } from './chunk.ts'
 import { HandoverLeg } from './handover-leg.ts'
 import { Listener } from './listener.ts'
@@ -79,12 +80,12 @@ export class Relay {
     switch (order.op) {
       case 'listen': this.#listen(order.listener, order.fd); return
       case 'unlisten': this.#unlisten(order.listener); return
-      case 'dial': this.#dial(order.id, order.fd, order.to); return
+      case 'dial': this.#dial(order.id, order.fd, bytesOf(order.to)); return
       case 'drop': this.#drop(order.id, order.how); return
       case 'context': this.#context(order); return
       case 'forget': this.#contexts.get(order.context)?.close(); this.#contexts.delete(order.context); return
       case 'secure': this.#secure(order); return
-      case 'send': this.#send(order.id, order.frame); return
+      case 'send': this.#send(order.id, bytesOf(order.frame)); return
       case 'forward': this.#forward(order); return
       case 'abort': this.#abort(order.client, order.frame); return
       case 'census': this.#census(); return
@@ -117,7 +118,7 @@ export class Relay {
       accepted: (socket, local, remote) => {
         const id = --this.#lastAccepted
         this.#entries.set(id, { is: 'raw', socket })
-        this.#report({ is: 'accepted', id, listener, fd: socket.fd.number, local, remote })
+        this.#report({ is: 'accepted', id, listener, fd: socket.fd.number, local: octetsOf(local), remote: octetsOf(remote) })
       },
       failed: errno => { this.#report({ is: 'refused', listener, errno }) },
     }))
@@ -175,7 +176,7 @@ export class Relay {
       done: (tls, shown) => {
         const secured = new Secured({
           ...socket, tls, mayLeave, loop: this.#loop,
-          onControl: (type, payload) => { this.#report({ is: 'frame', id, type, payload }) },
+          onControl: (type, payload) => { this.#report({ is: 'frame', id, type, payload: octetsOf(payload) }) },
           onBroken: error => { this.#tellBroken(id, error) },
           onGone: leg => { this.#gone(leg) },
         })
