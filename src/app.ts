@@ -13,13 +13,14 @@ import { systemClock } from './lib/clock.ts'
 import { Enforcer, notEnforced, Policies } from './node/index.ts'
 import { Faults, untold } from './observe/index.ts'
 import { IdleSessions, Registry } from './proxy/index.ts'
+import { resetEverythingOnClose } from './sys/index.ts'
 import { factsOf } from './tools/index.ts'
 import type { AdminView } from './admin/index.ts'
 import type { Facts } from './app-parts.ts'
 import type { Config } from './config.ts'
 import type { Clock } from './lib/clock.ts'
 import type { SocketAddress } from './model/address.ts'
-import type { Metrics, MetricsText } from './observe/index.ts'
+import type { Log, Metrics, MetricsText } from './observe/index.ts'
 import type { NodeParts } from './proxy/index.ts'
 
 export { StartError } from './app-parts.ts'
@@ -29,7 +30,7 @@ export interface Agent {
   readonly adminAddress: SocketAddress
   /** Where `/metrics` alone is served; `undefined` when nowhere. */
   readonly metricsAddress: SocketAddress | undefined
-  /** Rejects when the agent cannot go on; never resolves. */
+  /** Rejects when the agent cannot go on; never resolves. Its connections are reset by the end of the process, which should be soon. */
   readonly failed: Promise<never>
   /** Opens the file of records again by its name, after a rotation has moved it away. */
   reopenFiles (): void
@@ -98,7 +99,7 @@ export async function startAgent (config: Config, { version, clock = systemClock
   return {
     adminAddress: admin.address,
     metricsAddress: scraped?.address,
-    failed: Promise.race([faults.tooMany, transport.failed]),
+    failed: Promise.race([faults.tooMany, transport.failed]).catch((error: unknown) => { throw givenUp(error, log) }),
     reopenFiles: () => { observation.recordSink.reopen() },
     async stop () {
       enforcer.refuseNew()
@@ -114,6 +115,13 @@ export async function startAgent (config: Config, { version, clock = systemClock
       await running.disposeAsync()
     },
   }
+}
+
+/** Nothing that lives is finished: what is broken would be in its way, and until the process is gone there is no other agent. */
+function givenUp (error: unknown, log: Log): unknown {
+  log.error('the agent cannot go on; its connections are reset', { error })
+  resetEverythingOnClose()
+  return error
 }
 
 async function scrape (metrics: Metrics, enforcer: Enforcer, { idle }: NodeParts, { kubernetes }: Facts): Promise<MetricsText> {

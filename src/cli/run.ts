@@ -11,7 +11,7 @@ export interface RunningAgent {
   reopenFiles (): void
   /** Lets connections finish within the configured time, then resolves. The rules in the pods stay: new connections fail. */
   stop (): Promise<void>
-  /** Rejects when the agent cannot go on; never resolves. */
+  /** Rejects when the agent cannot go on, which it has told then; never resolves. There is nothing left to stop. */
   readonly failed?: Promise<never>
 }
 
@@ -73,9 +73,6 @@ function elapsed (ms: number): Promise<undefined> {
 }
 
 async function runUntil (asked: Promise<void>, agent: RunningAgent): Promise<void> {
-  try {
-    await (agent.failed === undefined ? asked : Promise.race([asked, agent.failed]))
-  } finally {
-    await agent.stop()
-  }
+  await (agent.failed === undefined ? asked : Promise.race([asked, agent.failed]))
+  await agent.stop()
 }

@@ -1,0 +1,23 @@
+/** The end of a process that cannot end its connections one by one. */
+
+import { readdirSync, readlinkSync } from 'node:fs'
+import { resetOnClose } from './sockopt.ts'
+
+/**
+ * Makes the close of every socket of this process a reset, also when the kernel closes them because the process ends. What nobody
+ * can finish must not look finished: an application would take the FIN for the end of the bytes.
+ */
+export function resetEverythingOnClose (): void {
+  for (const name of readdirSync('/proc/self/fd')) {
+    const fd = Number(name)
+    if (isSocket(fd)) resetOnClose(fd)
+  }
+}
+
+function isSocket (fd: number): boolean {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`).startsWith('socket:')
+  } catch {
+    return false // the one that was read the folder by
+  }
+}
