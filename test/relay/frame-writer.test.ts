@@ -9,6 +9,7 @@ import type { TlsPair } from '../fixtures/tls-pair.ts'
 
 interface Desk extends TlsPair {
   readonly writer: FrameWriter
+  readonly wire: Wire
   /** What the other end has got since the last call: types of frames, with the bytes of data. */
   heard (): string[]
 }
@@ -27,7 +28,7 @@ function desk (): Desk {
     }
     return told
   }
-  return { ...ends, writer, heard, [Symbol.dispose]: () => { ends[Symbol.dispose]() } }
+  return { ...ends, writer, wire, heard, [Symbol.dispose]: () => { ends[Symbol.dispose]() } }
 }
 
 const greeting = encodeFrame(FrameType.greeting, new Uint8Array(32))
@@ -84,4 +85,25 @@ t.test('more than may wait does not', async t => {
   t.same(at.heard(), ['type 6'])
   for (let i = 0; i < 9; i++) at.writer.gather(encodeFrame(FrameType.verdict, new Uint8Array(2000)))
   t.same(at.heard(), Array<string>(9).fill('type 2'))
+})
+
+t.test('frames of every size keep their bytes, also where the socket is full in between', async t => {
+  using at = desk()
+  const sizes = Array.from({ length: 600 }, (_, i) => [40, 4091, 4092, 4093, 9000][i % 5] ?? 0)
+  const frames = sizes.map((size, i) => encodeFrame(FrameType.certificate, new Uint8Array(size).fill(i % 251)))
+  const [room, parser, got] = [new Memory(64 * 1024), new FrameParser(), [] as Uint8Array[]]
+  const read = (): void => {
+    for (let count = at.server.read(room.address, room.length); count > 0; count = at.server.read(room.address, room.length)) {
+      for (const { payload } of parser.push(room.bytes.subarray(0, count))) got.push(payload.slice())
+    }
+  }
+  for (const frame of frames) at.writer.control(frame)
+  t.equal(at.writer.flush(), 'held', 'more than the socket takes')
+  for (let i = 0; i < frames.length && got.length < frames.length; i++) {
+    read()
+    at.wire.writable = true
+    at.writer.flush()
+  }
+  t.same(got.map(({ length }) => length), sizes)
+  t.ok(got.every((payload, i) => payload.every(byte => byte === i % 251)), 'each has its own')
 })
