@@ -1,7 +1,7 @@
 /** The guard of the node: a pod that starts while no agent runs is held, although the runtime lets it start. */
 
 import t from 'tap'
-import { caller, echoServer, networkPolicy, openLiburna, pod, soon, system } from './liburna/index.ts'
+import { caller, echoServer, networkPolicy, openLiburna, pod, shell, soon, system } from './liburna/index.ts'
 
 const liburna = await openLiburna(t)
 const { cluster } = liburna
@@ -28,9 +28,10 @@ async function configure (more: string): Promise<void> {
   await cluster.waitReady(['daemonset/liburna-agent'], { namespace: system, withinMs: 180_000 })
 }
 
-/** An agent would wait for its live connection to finish. */
+/** Ends all agents; the DaemonSet makes others, if it may. */
 async function endAgents (): Promise<void> {
-  await cluster.kubectl(['delete', 'pods', '-n', system, '-l', 'app.kubernetes.io/component=agent', '--grace-period=2', '--wait=true'], undefined, { withinMs: 120_000 })
+  await cluster.kubectl(['delete', 'pods', '-n', system, '-l', 'app.kubernetes.io/component=agent', '--wait=false'])
+  await liburna.agentsEnded()
 }
 
 async function guardIsThere (): Promise<boolean[]> {
@@ -43,7 +44,7 @@ t.test('with the guard on, what was judged goes on, and so does what is not capt
   t.equal(await liburna.metric('n2', 'liburna_host_guard'), 1)
   await client.settles('allowed')
   // The kubelet's port of the other node, by way of this node.
-  await soon(async () => (await cluster.tryExec('out', ['nc', '-w', '5', '-z', cluster.node('n1').address, '10250'], { namespace: shop })).code === 0)
+  await soon(async () => (await cluster.tryExec('out', shell(`nc -w 5 ${cluster.node('n1').address} 10250 </dev/null`), { namespace: shop })).code === 0)
   await cluster.waitReady(['pod/web'], { namespace: shop })
 })
 

@@ -3,7 +3,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { agentImage } from './index.ts'
+import { agentImage, waitFor } from './index.ts'
 import { caller, echoServer, listOf, namespaceOf, networkPolicy, openLiburna, pod, soon, system } from './liburna/index.ts'
 import type { Change } from './liburna/index.ts'
 import type { Test } from 'tap'
@@ -42,15 +42,28 @@ async function judged (test: Test, task: () => Promise<void>): Promise<readonly 
   return client.changes().slice(changes)
 }
 
+/** Hash of what the DaemonSet's pods are to be now. */
+async function revision (): Promise<string> {
+  const { items } = await cluster.get(['controllerrevisions', '-n', system, '-l', 'app.kubernetes.io/component=agent']) as { items: { revision: number, metadata: { labels: Readonly<Record<string, string>> } }[] } // a list of them
+  return items.toSorted((a, b) => b.revision - a.revision)[0]?.metadata.labels['controller-revision-hash'] ?? ''
+}
+
+/**
+ * Resolves when each node is served by an agent of now. `kubectl rollout status` waits for longer: for a DaemonSet a node counts as
+ * updated when the former pod is gone, and that one waits for its last connections.
+ */
 async function rolledOut (): Promise<void> {
-  await cluster.waitReady(['daemonset/liburna-agent'], { namespace: system, withinMs: 240_000 })
+  await waitFor(async () => {
+    const wanted = await revision()
+    const ready = (await liburna.agents()).filter(({ metadata, status }) => metadata.deletionTimestamp === undefined && metadata.labels['controller-revision-hash'] === wanted
+      && status.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') === true)
+    return ready.length === cluster.nodes.length
+  }, { withinMs: 240_000, pauseMs: 500 })
 }
 
 /** Ends agents that have handed over and wait for their last connections: until then a node gets no further one. */
 async function endFormer (): Promise<void> {
-  const names = await cluster.kubectl(['get', 'pods', '-n', system, '-o', 'jsonpath={range .items[?(@.metadata.deletionTimestamp)]}{.metadata.name} {end}'])
-  if (names.trim() === '') return
-  await cluster.kubectl(['delete', 'pods', '-n', system, '--grace-period=1', '--ignore-not-found', ...names.trim().split(' ')], undefined, { withinMs: 120_000 })
+  await liburna.agentsEnded()
   await client.settles('allowed')
 }
 
@@ -71,7 +84,6 @@ t.test('the agents are upgraded to another image by a rolling update', async t =
     await rolledOut()
   })
   t.same(changes, [], 'the live connection lives')
-  t.match(await cluster.get([...daemonSet]), { status: { updatedNumberScheduled: 2, numberAvailable: 2 } })
   await endFormer()
   await cluster.kubectl(['set', 'image', ...daemonSet, `agent=${agentImage}`])
   await rolledOut()
@@ -98,8 +110,8 @@ t.test('without agents the guard holds, and a pod that is made meanwhile does no
   await soon(async () => await liburna.metric('n2', 'liburna_runtime_tells_of_pods') === 1)
   await judged(t, async () => {
     await cluster.kubectl(['patch', ...daemonSet, '-p', JSON.stringify({ spec: { template: { spec: { nodeSelector: { none: 'none' } } } } })])
-    // An agent would wait for its live connection to finish.
-    await cluster.kubectl(['delete', 'pods', '-n', system, '-l', 'app.kubernetes.io/component=agent', '--grace-period=2', '--wait=true'], undefined, { withinMs: 120_000 })
+    await cluster.kubectl(['delete', 'pods', '-n', system, '-l', 'app.kubernetes.io/component=agent', '--wait=false'])
+    await liburna.agentsEnded()
     const { ok } = await client.tries()
     t.equal((await client.tries()).ok, ok, 'new connections are held')
     await cluster.apply(listOf(pod('meanwhile', { namespace: shop, node: 'n2', app: 'client', early: `nc -w 5 ${place.replace(':', ' ')} </dev/null` })))

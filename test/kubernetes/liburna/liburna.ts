@@ -35,6 +35,12 @@ export async function openLiburna (test: Test): Promise<Liburna> {
   return liburna
 }
 
+/** As much of it as tests look at. */
+export interface AgentPod {
+  readonly metadata: { readonly name: string, readonly deletionTimestamp?: string, readonly labels: Readonly<Record<string, string>> }
+  readonly status: { readonly conditions?: readonly { readonly type: string, readonly status: string }[] }
+}
+
 export class Liburna implements Disposable {
   readonly cluster: Cluster
   readonly #agentLogs: Readonly<Record<NodeName, PodLogs>>
@@ -59,6 +65,24 @@ export class Liburna implements Disposable {
       const name = await this.cluster.kubectl(['get', 'pods', '-n', system, '-l', 'app.kubernetes.io/component=agent', '--field-selector', `spec.nodeName=${node},status.phase=Running`, '-o', 'jsonpath={.items[0].metadata.name}'])
       return name !== '' && name
     }, { withinMs: 60_000 })
+  }
+
+  /** The agents' pods, also those that are on their way out. */
+  async agents (): Promise<readonly AgentPod[]> {
+    const { items } = await this.cluster.get(['pods', '-n', system, '-l', 'app.kubernetes.io/component=agent']) as { items: AgentPod[] } // a list of pods
+    return items
+  }
+
+  /**
+   * Resolves when every agent that was told to end has ended: it would wait for its last connections, but a second signal ends it at
+   * once. (A shorter grace period for a pod that ends already may take the kubelet minutes.)
+   */
+  async agentsEnded (): Promise<void> {
+    await waitFor(async () => {
+      const ending = (await this.agents()).filter(({ metadata }) => metadata.deletionTimestamp !== undefined)
+      for (const { metadata: { name } } of ending) await this.cluster.tryKubectl(['exec', '-n', system, name, '--', 'node', '-e', 'process.kill(1, "SIGTERM")'])
+      return ending.length === 0
+    }, { withinMs: 120_000, pauseMs: 1000 })
   }
 
   /** All records that the agents of a node have written while this object was there, and since the one that runs now started. */
