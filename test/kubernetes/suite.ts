@@ -21,15 +21,17 @@ const inCluster = ['cluster', 'client', 'install', 'start', 'connections', 'poli
 /** These want no cluster to run. */
 const alone = ['image', 'lifecycle']
 
+const isCi = !['', '0', 'false'].includes(process.env['CI'] ?? '')
+
 const folder = fileURLToPath(new URL('.', import.meta.url))
 const tap = fileURLToPath(new URL('../../node_modules/.bin/tap', import.meta.url))
 
-/** Runs test files, one after the other (tap would sort them); resolves with whether all is well. */
-async function runFiles (names: readonly string[], signal: AbortSignal): Promise<boolean> {
+/** Runs test files, one after the other (tap would sort them); resolves with those that failed. */
+async function runFiles (names: readonly string[], signal: AbortSignal): Promise<readonly string[]> {
   const failed: string[] = []
   for (const name of names) if (!await runFile(name, signal)) failed.push(name)
   if (failed.length > 0) say(`failed: ${failed.join(', ')}`)
-  return failed.length === 0
+  return failed
 }
 
 async function runFile (name: string, signal: AbortSignal): Promise<boolean> {
@@ -43,21 +45,30 @@ async function runFile (name: string, signal: AbortSignal): Promise<boolean> {
   return code === 0
 }
 
+async function runInCluster (names: readonly string[], signal: AbortSignal): Promise<readonly string[]> {
+  if (names.length === 0) return []
+  await using _cluster = await openCluster({ say, signal })
+  return await runFiles(names, signal)
+}
+
+/** Resolves with whether all is well. */
 async function runSuite (wanted: readonly string[], signal: AbortSignal): Promise<boolean> {
   const isWanted = (name: string): boolean => wanted.length === 0 || wanted.some(one => one.endsWith(`${name}.test.ts`) || one === name)
   await programs({ say, signal })
+  const isOthers = isSomethingLeft()
   // Those that want no cluster are left out where somebody's runs.
-  const isWell = isSomethingLeft() || await runFiles(alone.filter(isWanted), signal)
-  const others = inCluster.filter(isWanted)
-  if (others.length === 0) return isWell
-  await using _cluster = await openCluster({ say, signal })
-  return await runFiles(others, signal) && isWell
+  const failedAlone = isOthers ? [] : await runFiles(alone.filter(isWanted), signal)
+  const failed = await runInCluster(inCluster.filter(isWanted), signal)
+  if (!isCi || isOthers || failed.length === 0) return failedAlone.length + failed.length === 0
+  // Kubernetes on two cores has moments of its own. What fails twice, the second time in a cluster that nothing was done to before, is ours.
+  say('once more, in a fresh cluster')
+  return (await runInCluster(failed, signal)).length + failedAlone.length === 0
 }
 
 try {
   process.exitCode = await runSuite(process.argv.slice(2), interruption()) ? 0 : 1
 } catch (error) {
   say(messageOf(error))
-  const mayBeMissing = error instanceof ClusterError && error.code === 'no-go' && ['', '0', 'false'].includes(process.env['CI'] ?? '')
+  const mayBeMissing = error instanceof ClusterError && error.code === 'no-go' && !isCi
   process.exitCode = mayBeMissing ? 0 : error instanceof ClusterError && error.code === 'interrupted' ? 130 : 1
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { agentImage, waitFor } from './index.ts'
 import { caller, echoServer, listOf, namespaceOf, networkPolicy, openLiburna, pod, soon, system } from './liburna/index.ts'
-import type { Change } from './liburna/index.ts'
+import type { AgentPod, Change } from './liburna/index.ts'
 import type { Test } from 'tap'
 
 const liburna = await openLiburna(t)
@@ -49,15 +49,15 @@ async function revision (): Promise<string> {
 }
 
 /**
- * Resolves when each node is served by an agent of now. `kubectl rollout status` waits for longer: for a DaemonSet a node counts as
+ * Resolves when each node is served by an agent of now, and its former one was told to end. `kubectl rollout status` waits for longer: for a DaemonSet a node counts as
  * updated when the former pod is gone, and that one waits for its last connections.
  */
 async function rolledOut (): Promise<void> {
   await waitFor(async () => {
     const wanted = await revision()
-    const ready = (await liburna.agents()).filter(({ metadata, status }) => metadata.deletionTimestamp === undefined && metadata.labels['controller-revision-hash'] === wanted
-      && status.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') === true)
-    return ready.length === cluster.nodes.length
+    const serving = (await liburna.agents()).filter(({ metadata }) => metadata.deletionTimestamp === undefined)
+    const isOfNow = ({ metadata, status }: AgentPod): boolean => metadata.labels['controller-revision-hash'] === wanted && status.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') === true
+    return serving.length === cluster.nodes.length && serving.every(isOfNow)
   }, { withinMs: 240_000, pauseMs: 500 })
 }
 
