@@ -53,7 +53,7 @@ t.test('a pod that starts while no agent runs is held until there is one', async
   await endAgents()
   await cluster.apply(JSON.stringify(pod('meanwhile', { namespace: shop, node: 'n2', app: 'client', ...caller(place) })))
   await cluster.waitReady(['pod/meanwhile'], { namespace: shop })
-  using meanwhile = liburna.traffic('n2', shop, 'meanwhile')
+  const meanwhile = liburna.traffic('n2', shop, 'meanwhile')
   t.equal((await meanwhile.tries()).ok, 0, 'it runs, and gets nowhere')
   t.same(await guardIsThere(), [true, true])
   await cluster.kubectl(['patch', ...daemonSet, '--type=json', '-p', JSON.stringify([{ op: 'remove', path: '/spec/template/spec/nodeSelector' }])])
