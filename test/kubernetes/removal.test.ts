@@ -1,6 +1,7 @@
 /** `kubectl delete -k` leaves nothing behind: not in a pod's network, not on a node, not at the API server. */
 
 import t from 'tap'
+import { waitFor } from './index.ts'
 import { caller, echoServer, install, networkPolicy, openLiburna, Overlay, pod } from './liburna/index.ts'
 import { objectsLeft, podNetworks, tracesOn } from './liburna/leftovers.ts'
 
@@ -41,7 +42,11 @@ t.test('after `kubectl delete -k` everything is as it was, and pods talk as befo
   t.equal(Object.keys(after).length >= 3, true, 'the pods of the test')
   // The issuers had networks of their own.
   t.same(after, Object.fromEntries(Object.entries(before).filter(([name]) => name in after)), 'rules, routes and settings of pods')
-  for (const node of cluster.nodes) t.same(await tracesOn(node), [], `files, rules and BPF programs of ${node.name}`)
+  for (const node of cluster.nodes) {
+    // The kubelet removes the logs of pods that are gone once a minute.
+    await waitFor(async () => (await tracesOn(node)).every(trace => !trace.startsWith('/var/log/pods/')), { withinMs: 240_000, pauseMs: 1000 })
+    t.same(await tracesOn(node), [], `files, rules and BPF programs of ${node.name}`)
+  }
   t.same(await objectsLeft(cluster), [])
   await cluster.kubectl(['label', 'namespace', shop, 'liburna.io/enforce-'])
 })
