@@ -1,6 +1,7 @@
 /** Sessions over Node's own sockets and TLS: the reference that every other transport has to agree with. */
 
 import { flowExporterLabel, flowIdBytes } from '../frames/index.ts'
+import { resetSocket } from '../sys/index.ts'
 import { FrameChannel } from './channel.ts'
 import { Session, ownSvid } from './session.ts'
 import { acceptTls, connectTls, peerChain } from './tls.ts'
@@ -51,7 +52,7 @@ async function begin (role: Role, socket: Socket, parts: HandshakeParts, signal:
  */
 async function hangUp (socket: Socket, stream: TLSSocket, channel: FrameChannel): Promise<void> {
   if (!channel.everythingArrived) { channel.ignore(); await closePolitely(socket, stream); return }
-  if (!socket.destroyed) socket.resetAndDestroy()
+  resetSocket(socket)
 }
 
 /** How long a polite end may take before the socket is cut, ms. */
@@ -65,7 +66,7 @@ async function closePolitely (socket: Socket, stream: TLSSocket): Promise<void> 
   if (stream.destroyed) return
   const cut = setTimeout(() => {
     // A peer that does not read has not even seen why: a reset is what it notices.
-    if (!stream.writableFinished && !socket.destroyed) socket.resetAndDestroy()
+    if (!stream.writableFinished) resetSocket(socket)
     stream.destroy()
   }, lingerMs)
   const closed = new Promise<void>(resolve => { stream.once('close', () => { clearTimeout(cut); resolve() }) })

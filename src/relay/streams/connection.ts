@@ -1,6 +1,7 @@
 /** A connected socket of Node that nobody has read from. */
 
 import { socketAddress } from '../../model/address.ts'
+import { descriptorOf, resetSocket } from '../../sys/index.ts'
 import type { Socket } from 'node:net'
 import type { SocketAddress } from '../../model/address.ts'
 import type { Connection } from '../transport.ts'
@@ -20,14 +21,11 @@ export class StreamConnection implements Connection {
   }
 
   get descriptor (): number | undefined {
-    if (this.#isTaken) return undefined
-    // Node documents no way to the descriptor; the handle of every TCP socket has it.
-    const { _handle: handle } = this.#socket as unknown as { _handle?: { fd?: number } | null }
-    return handle?.fd !== undefined && handle.fd >= 0 ? handle.fd : undefined
+    return this.#isTaken ? undefined : descriptorOf(this.#socket)
   }
 
   reset (): void {
-    if (!this.#isTaken && !this.#socket.destroyed) this.#socket.resetAndDestroy()
+    if (!this.#isTaken) resetSocket(this.#socket)
   }
 
   [Symbol.dispose] (): void { this.reset() }

@@ -3,6 +3,7 @@
 import { codeOf } from '../../lib/error.ts'
 import { Outbox } from '../../lib/outbox.ts'
 import { readShared } from '../../lib/shared-reads.ts'
+import { resetSocket } from '../../sys/index.ts'
 import type { Socket } from 'node:net'
 import type { Leg, LegSink } from './leg.ts'
 import type { ResetReason } from '../../handshake/index.ts'
@@ -52,7 +53,7 @@ export class SocketLeg implements Leg {
 
   abort (_reason: ResetReason, _detail: string): void {
     this.#over = true
-    if (!this.#socket.destroyed) this.#socket.resetAndDestroy()
+    resetSocket(this.#socket)
   }
 
   conclude (): void { this.#over = true }
