@@ -6,22 +6,10 @@
  * has reason to send is a greeting, a verdict, and now and then a certificate.
  */
 
-const most = 16
-/** One more for each of these, ms. */
-const refillMs = 1000
+import { TokenBucket } from '../lib/token-bucket.ts'
 
-export class FrameAllowance {
-  #left = most
-  #sinceMs: number | undefined
+const limits = { perSecond: 1, burst: 16 }
 
-  /** Whether another one is allowed. `nowMs` never goes backwards. */
-  take (nowMs: number): boolean {
-    this.#sinceMs ??= nowMs
-    const more = Math.min(Math.floor((nowMs - this.#sinceMs) / refillMs), most - this.#left)
-    this.#sinceMs = this.#left + more === most ? nowMs : this.#sinceMs + more * refillMs
-    this.#left += more
-    if (this.#left === 0) return false
-    this.#left--
-    return true
-  }
+export class FrameAllowance extends TokenBucket {
+  constructor () { super(limits) }
 }

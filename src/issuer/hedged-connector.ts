@@ -29,7 +29,7 @@ export function hedged (connect: Connector, clock: Clock): Connector {
 
     function begin (): void {
       next?.cancel()
-      if (isOver || begun === most) return
+      if (begun === most) return
       next = clock.after(firstPauseMs * 2 ** begun, begin)
       begun++
       connect(options, heard)
