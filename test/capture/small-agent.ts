@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { StreamConnection } from '../../src/relay/streams/connection.ts'
 import { dial } from '../../src/relay/streams/dial.ts'
+import { resetSocket } from '../../src/sys/index.ts'
 import { backlog, noExclusions, peerAnswers, peerSpeaks } from '../../src/capture/index.ts'
 import type { Socket } from 'node:net'
 import type { Capture, Connect, Exclusions, PodCapture } from '../../src/capture/index.ts'
@@ -55,7 +56,7 @@ export class SmallAgent {
     const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, socket => {
       sockets.add(socket)
       socket.on('close', () => sockets.delete(socket))
-      serve(socket).catch(() => socket.resetAndDestroy())
+      serve(socket).catch(() => { resetSocket(socket) })
     })
     server.listen({ fd, backlog })
     await once(server, 'listening')
@@ -97,8 +98,8 @@ export class SmallAgent {
 /** Both directions, half-close and reset kept. */
 function copy (a: Socket, b: Socket): void {
   for (const [from, to] of [[a, b], [b, a]] as const) {
-    from.on('error', () => to.resetAndDestroy())
-    from.on('close', failed => { if (failed) to.resetAndDestroy(); else if (!to.writableFinished) to.destroy() })
+    from.on('error', () => { resetSocket(to) })
+    from.on('close', failed => { if (failed) resetSocket(to); else if (!to.writableFinished) to.destroy() })
     from.pipe(to)
   }
 }

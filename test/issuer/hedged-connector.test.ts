@@ -3,7 +3,6 @@
 import t from 'tap'
 import { hedged } from '../../src/issuer/hedged-connector.ts'
 import { FakeClock } from '../fixtures/clock.ts'
-import type { Test } from 'tap'
 import type { Connector } from '../../src/issuer/spiffe-tls.ts'
 
 type Callback = Parameters<Connector>[1]
@@ -11,7 +10,7 @@ type Socket = Extract<Parameters<Callback>, [null, unknown]>[1]
 
 const options = { hostname: 'issuer', protocol: 'https:', port: '443' }
 
-function world (_t: Test) {
+function world () {
   const clock = new FakeClock()
   const begun: Callback[] = []
   const heard: Parameters<Callback>[] = []
@@ -27,7 +26,7 @@ function socket (): Socket & { readonly isGone: boolean } {
 }
 
 t.test('a server that answers at once is dialled once', async t => {
-  const { clock, begun, heard } = world(t)
+  const { clock, begun, heard } = world()
   const first = socket()
   begun[0]?.(null, first)
   clock.advance(60_000)
@@ -37,7 +36,7 @@ t.test('a server that answers at once is dialled once', async t => {
 })
 
 t.test('who does not answer is not waited for, and closed when it comes late', async t => {
-  const { clock, begun, heard } = world(t)
+  const { clock, begun, heard } = world()
   clock.advance(150)
   t.equal(begun.length, 2)
   const [late, early] = [socket(), socket()]
@@ -50,7 +49,7 @@ t.test('who does not answer is not waited for, and closed when it comes late', a
 })
 
 t.test('a failure begins the next one at once', async t => {
-  const { begun, heard } = world(t)
+  const { begun, heard } = world()
   begun[0]?.(new Error('refused'), null)
   t.equal(begun.length, 2)
   const second = socket()
@@ -59,7 +58,7 @@ t.test('a failure begins the next one at once', async t => {
 })
 
 t.test('when all have failed the last failure is told, once', async t => {
-  const { clock, begun, heard } = world(t)
+  const { clock, begun, heard } = world()
   clock.advance(60_000)
   t.equal(begun.length, 5, 'an issuer that is busy is not flooded')
   for (const [i, callback] of begun.entries()) callback(new Error(`failure ${i}`), null)

@@ -33,13 +33,14 @@ async function unnoticed (test: Test, fault: () => Promise<void>): Promise<void>
   test.comment(`${after.ok - before.ok} new connections meanwhile`)
 }
 
-/** The cluster has come to itself: a kubelet that has lost its API server takes a while to notice that it is back. */
-async function healed (): Promise<void> {
-  await cluster.waitReady(nodeNames.map(name => `node/${name}`), { withinMs: 180_000 })
-}
-
 async function agesOfPods (): Promise<number[]> {
   return Promise.all(nodeNames.map(async node => liburna.metric(node, 'liburna_facts_age_seconds{kind="pods"}')))
+}
+
+/** Agents and nodes have come to themselves: a kubelet that has lost its API server takes a while to notice that it is back. */
+async function healed (): Promise<void> {
+  await soon(async () => (await agesOfPods()).every(age => age === 0))
+  await cluster.waitReady(nodeNames.map(name => `node/${name}`), { withinMs: 180_000 })
 }
 
 t.test('the API server is away for a minute', async t => {
@@ -53,7 +54,6 @@ t.test('the API server is away for a minute', async t => {
     } finally {
       await cluster.start('apiserver')
     }
-    await soon(async () => (await agesOfPods()).every(age => age === 0))
     await healed()
   })
 })
@@ -62,7 +62,6 @@ t.test('etcd is restarted', async t => {
   await unnoticed(t, async () => {
     await cluster.stop('etcd', 'SIGKILL')
     await cluster.start('etcd')
-    await soon(async () => (await agesOfPods()).every(age => age === 0))
     await healed()
   })
 })

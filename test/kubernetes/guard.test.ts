@@ -7,7 +7,6 @@ const liburna = await openLiburna(t)
 const { cluster } = liburna
 const shop = 'guard-test'
 const place = `${cluster.node('n1').address}:31780`
-const daemonSet = ['daemonset/liburna-agent', '-n', system]
 
 await liburna.shop(t, shop,
   networkPolicy(shop, 'web', 'client'),
@@ -24,14 +23,8 @@ async function configure (more: string): Promise<void> {
   const { data } = await cluster.get(['configmap', 'liburna-agent-config', '-n', system]) as { data: { 'node.yaml': string } } // as in its manifest
   const lines = data['node.yaml'].split('\n').filter(line => line !== '' && !line.startsWith('guard:'))
   await cluster.kubectl(['patch', 'configmap', 'liburna-agent-config', '-n', system, '-p', JSON.stringify({ data: { 'node.yaml': [...lines, more, ''].join('\n') } })])
-  await endAgents()
+  await liburna.endAgents()
   await cluster.waitReady(['daemonset/liburna-agent'], { namespace: system, withinMs: 180_000 })
-}
-
-/** Ends all agents; the DaemonSet makes others, if it may. */
-async function endAgents (): Promise<void> {
-  await cluster.kubectl(['delete', 'pods', '-n', system, '-l', 'app.kubernetes.io/component=agent', '--wait=false'])
-  await liburna.agentsEnded()
 }
 
 async function guardIsThere (): Promise<boolean[]> {
@@ -49,14 +42,13 @@ t.test('with the guard on, what was judged goes on, and so does what is not capt
 })
 
 t.test('a pod that starts while no agent runs is held until there is one', async t => {
-  await cluster.kubectl(['patch', ...daemonSet, '-p', JSON.stringify({ spec: { template: { spec: { nodeSelector: { none: 'none' } } } } })])
-  await endAgents()
-  await cluster.apply(JSON.stringify(pod('meanwhile', { namespace: shop, node: 'n2', app: 'client', ...caller(place) })))
-  await cluster.waitReady(['pod/meanwhile'], { namespace: shop })
   const meanwhile = liburna.traffic('n2', shop, 'meanwhile')
-  t.equal((await meanwhile.tries()).ok, 0, 'it runs, and gets nowhere')
-  t.same(await guardIsThere(), [true, true])
-  await cluster.kubectl(['patch', ...daemonSet, '--type=json', '-p', JSON.stringify([{ op: 'remove', path: '/spec/template/spec/nodeSelector' }])])
+  await liburna.withoutAgents(async () => {
+    await cluster.apply(JSON.stringify(pod('meanwhile', { namespace: shop, node: 'n2', app: 'client', ...caller(place) })))
+    await cluster.waitReady(['pod/meanwhile'], { namespace: shop })
+    t.equal((await meanwhile.tries()).ok, 0, 'it runs, and gets nowhere')
+    t.same(await guardIsThere(), [true, true])
+  })
   await cluster.waitReady(['daemonset/liburna-agent'], { namespace: system, withinMs: 180_000 })
   await meanwhile.settles('allowed')
   t.match(await liburna.record('n1', ({ direction, source }) => direction === 'inbound' && source.name === 'meanwhile'), { peer: 'verified', verdict: 'allowed' })

@@ -15,13 +15,12 @@ import { ClusterError } from './error.ts'
 import { interruption, say } from './terminal.ts'
 import { programs } from './programs.ts'
 import { messageOf } from '../../src/lib/error.ts'
+import { isCi } from '../fixtures/ci.ts'
 
 /** In this order: what the others stand on first, what takes liburna away last. */
 const inCluster = ['cluster', 'client', 'install', 'start', 'connections', 'policies', 'issuer', 'faults', 'upgrade', 'guard', 'walkthrough', 'removal']
 /** These want no cluster to run. */
 const alone = ['image', 'lifecycle']
-
-const isCi = !['', '0', 'false'].includes(process.env['CI'] ?? '')
 
 const folder = fileURLToPath(new URL('.', import.meta.url))
 const tap = fileURLToPath(new URL('../../node_modules/.bin/tap', import.meta.url))

@@ -17,6 +17,7 @@ labTest('an agent whose relay thread has died says so, ends with a failure, and 
   process.kill(eastAgent.pid, 'SIGUSR2')
   await front.connect(webByNode).catch(() => {})
   await eventually(() => !eastAgent.running)
+  t.equal(eastAgent.exitCode, 1)
   t.match(eastAgent.log, /"level":"error".*"the agent cannot go on; its connections are reset"/)
   t.match(eastAgent.log, /liburna: a relay thread has died/)
   t.equal(await live.ended(), 'reset', 'for the client')

@@ -3,7 +3,8 @@
  * connection ends, and nothing is left alive.
  *
  * By hand, and for as long as one likes: `LIBURNA_FUZZ_RUNS=5000 npx tap --timeout=3600 test/relay/fuzz.ts`. A failure prints its seed.
- * Not in `npm test` yet: between two streams relays a hostile peer's bytes now and then leave a connection that does not end.
+ * Not in `npm test` yet: a malformed reset frame leaves a connection of a streams relay that does not end (`FrameChannel` has finished
+ * before it decodes, so nobody hears that it broke).
  */
 
 import { setTimeout as later } from 'node:timers/promises'
@@ -37,10 +38,11 @@ function isBeginning (heard: Buffer, said: Buffer): boolean {
   return heard.length <= said.length && heard.equals(said.subarray(0, heard.length))
 }
 
-async function isOver (trip: Trip): Promise<void> {
+/** Waits for all of them, but not for ever: a failure has to come to its seed. */
+async function inTime (...ends: ReadonlyArray<Promise<unknown>>): Promise<void> {
   let over = 0
-  for (const { ending } of [trip.near, trip.far]) void ending.then(() => { over++ })
-  await eventually(() => over === 2, patienceMs)
+  for (const end of ends) void end.then(() => { over++ })
+  await eventually(() => over === ends.length, patienceMs)
 }
 
 /** Of any type, also of none that there is, and of any length. */
@@ -108,8 +110,7 @@ withPairs('a proven peer that sends anything', async (near, far) => {
     const said = Buffer.concat(words.map(({ bytes }) => bytes))
     for (let at = 0; at < said.length; at += piece) trip.near.session?.channel.send(said.subarray(at, at + piece))
     trip.client.resetAndDestroy()
-    await server.ended
-    await isOver(trip)
+    await inTime(server.ended, trip.near.ending, trip.far.ending)
     // Behind what is no whole frame anything may be a header: then it is enough that it ends.
     return words.some(({ isWhole }) => !isWhole) || isBeginning(server.bytes(), Buffer.concat(words.map(({ data }) => data)))
   }), { numRuns, endOnFailure: true })
@@ -127,8 +128,7 @@ async function treated (near: Transport, far: Transport, mode: RoadMode, how: Tr
   const [client, server] = [hear(trip.client), hear(trip.server)]
   trip.client.end(up)
   trip.server.end(down)
-  await isOver(trip)
-  await Promise.all([client.ended, server.ended])
+  await inTime(trip.near.ending, trip.far.ending, client.ended, server.ended)
   const [atServer, atClient] = [server.bytes(), client.bytes()]
   if (how.what === 'nothing') return atServer.equals(up) && atClient.equals(down)
   return isBeginning(atServer, up) && isBeginning(atClient, down)

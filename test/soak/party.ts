@@ -3,6 +3,7 @@
 import { Content } from './content.ts'
 import { dueOf } from './plan.ts'
 import { codeOf } from '../../src/lib/error.ts'
+import { resetSocket } from '../../src/sys/index.ts'
 import type { Socket } from 'node:net'
 import type { Party, Plan } from './plan.ts'
 
@@ -78,9 +79,9 @@ class Player {
     this.#guard?.refresh()
     if (!this.#incoming.matches(bytes)) {
       this.#fault ??= `wrong bytes before ${this.#incoming.at} of ${this.#incoming.length}`
-      this.#socket.resetAndDestroy()
+      resetSocket(this.#socket)
     } else if (this.#isAborter && this.#incoming.at >= cut) {
-      this.#socket.resetAndDestroy()
+      resetSocket(this.#socket)
     } else {
       if (pattern === `slow-${this.#me}`) this.#pause()
       this.#send()
@@ -94,7 +95,7 @@ class Player {
 
   #giveUp (): void {
     this.#fault ??= `hangs after ${this.#incoming.at} of ${this.#incoming.length} were received and ${this.#outgoing.at} of ${this.#outgoing.length} sent`
-    this.#socket.resetAndDestroy()
+    resetSocket(this.#socket)
   }
 
   get #isWaiting (): boolean { return this.#speaksSecond && !this.#heardEnd }

@@ -85,6 +85,21 @@ export class Liburna implements Disposable {
     }, { withinMs: 120_000, pauseMs: 1000 })
   }
 
+  /** Tells all agents to end, and waits for it. The DaemonSet makes others, if it may. */
+  async endAgents (): Promise<void> {
+    await this.cluster.kubectl(['delete', 'pods', '-n', system, '-l', 'app.kubernetes.io/component=agent', '--wait=false'])
+    await this.agentsEnded()
+  }
+
+  /** Runs `task` while there is no agent on any node; those that come then are for the caller to wait for. */
+  async withoutAgents (task: () => Promise<void>): Promise<void> {
+    const patch = async (...args: readonly string[]): Promise<void> => { await this.cluster.kubectl(['patch', 'daemonset/liburna-agent', '-n', system, ...args]) }
+    await patch('-p', JSON.stringify({ spec: { template: { spec: { nodeSelector: { none: 'none' } } } } }))
+    await this.endAgents()
+    await task()
+    await patch('--type=json', '-p', JSON.stringify([{ op: 'remove', path: '/spec/template/spec/nodeSelector' }]))
+  }
+
   /** All records that the agents of a node have written while this object was there, and since the one that runs now started. */
   records (node: NodeName): readonly FlowRecord[] {
     const lines = this.#agentLogs[node].lines().filter(line => line.startsWith('{"time"') && line.includes('"durationMs"'))
