@@ -43,12 +43,12 @@ t.test('with the guard on, what was judged goes on, and so does what is not capt
 
 t.test('a pod that starts while no agent runs is held until there is one', async t => {
   const meanwhile = liburna.traffic('n2', shop, 'meanwhile')
-  await liburna.withoutAgents(async () => {
-    await cluster.apply(JSON.stringify(pod('meanwhile', { namespace: shop, node: 'n2', app: 'client', ...caller(place) })))
-    await cluster.waitReady(['pod/meanwhile'], { namespace: shop })
-    t.equal((await meanwhile.tries()).ok, 0, 'it runs, and gets nowhere')
-    t.same(await guardIsThere(), [true, true])
-  })
+  await liburna.removeAgents(t)
+  await cluster.apply(JSON.stringify(pod('meanwhile', { namespace: shop, node: 'n2', app: 'client', ...caller(place) })))
+  await cluster.waitReady(['pod/meanwhile'], { namespace: shop })
+  t.equal((await meanwhile.tries()).ok, 0, 'it runs, and gets nowhere')
+  t.same(await guardIsThere(), [true, true])
+  await liburna.returnAgents()
   await cluster.waitReady(['daemonset/liburna-agent'], { namespace: system, withinMs: 180_000 })
   await meanwhile.settles('allowed')
   t.match(await liburna.record('n1', ({ direction, source }) => direction === 'inbound' && source.name === 'meanwhile'), { peer: 'verified', verdict: 'allowed' })

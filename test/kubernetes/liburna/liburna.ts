@@ -91,13 +91,18 @@ export class Liburna implements Disposable {
     await this.agentsEnded()
   }
 
-  /** Runs `task` while there is no agent on any node; those that come then are for the caller to wait for. */
-  async withoutAgents (task: () => Promise<void>): Promise<void> {
-    const patch = async (...args: readonly string[]): Promise<void> => { await this.cluster.kubectl(['patch', 'daemonset/liburna-agent', '-n', system, ...args]) }
-    await patch('-p', JSON.stringify({ spec: { template: { spec: { nodeSelector: { none: 'none' } } } } }))
+  /** Ends the agents of all nodes; there are no others until `returnAgents`, or the end of the test. */
+  async removeAgents (test: Test): Promise<void> {
+    test.teardown(async () => this.returnAgents())
+    await this.#runOnlyOn({ none: 'none' })
     await this.endAgents()
-    await task()
-    await patch('--type=json', '-p', JSON.stringify([{ op: 'remove', path: '/spec/template/spec/nodeSelector' }]))
+  }
+
+  /** What `removeAgents` has done is undone; the caller waits for the agents. */
+  async returnAgents (): Promise<void> { await this.#runOnlyOn(null) }
+
+  async #runOnlyOn (nodeSelector: Readonly<Record<string, string>> | null): Promise<void> {
+    await this.cluster.kubectl(['patch', 'daemonset/liburna-agent', '-n', system, '-p', JSON.stringify({ spec: { template: { spec: { nodeSelector } } } })])
   }
 
   /** All records that the agents of a node have written while this object was there, and since the one that runs now started. */
