@@ -9,15 +9,10 @@ import { resetOnClose } from './sockopt.ts'
  */
 export function resetEverythingOnClose (): void {
   for (const name of readdirSync('/proc/self/fd')) {
-    const fd = Number(name)
-    if (isSocket(fd)) resetOnClose(fd)
-  }
-}
-
-function isSocket (fd: number): boolean {
-  try {
-    return readlinkSync(`/proc/self/fd/${fd}`).startsWith('socket:')
-  } catch {
-    return false // the one that was read the folder by
+    try {
+      if (readlinkSync(`/proc/self/fd/${name}`).startsWith('socket:')) resetOnClose(Number(name))
+    } catch {
+      // Gone by now: the descriptor that the folder was read by, or one that a living relay thread has closed meanwhile.
+    }
   }
 }

@@ -68,6 +68,7 @@ export class TlsConnection implements Disposable {
   /** Goes on with the handshake: `done`, or as `read`. */
   handshake (): number {
     this.#attach()
+    openssl().ERR_clear_error() // certificates and keys were looked at meanwhile, by calls that may leave something in the queue
     const result = openssl().SSL_do_handshake(this.#ssl)
     const said = result === 1 ? done : this.#settle('handshake', result)
     if (said === done) forgetKeyExchange(this.#ssl)
@@ -94,7 +95,7 @@ export class TlsConnection implements Disposable {
     this.#attach()
     if (openssl().SSL_write(this.#ssl, from, length) === length) return true
     // The buffer takes any permitted amount, so whatever it was, the connection cannot go on.
-    this.#error = takeError('write')
+    this.#fails('write')
     return false
   }
 
@@ -103,10 +104,7 @@ export class TlsConnection implements Disposable {
     if (length <= recordBytes && this.#buffer === undefined) {
       const result = openssl().SSL_write(this.#ssl, from, length)
       if (result === length) return done
-      if (this.#settle('write', result) !== wantsWrite) {
-        this.#error ??= takeError('write')
-        return broken
-      }
+      if (this.#settle('write', result) !== wantsWrite) return this.#fails('write')
       // The socket is full, and OpenSSL holds the record: the same call again puts what is left of it into the buffer.
     }
     return this.write(from, length) ? this.flush() : broken
@@ -118,8 +116,7 @@ export class TlsConnection implements Disposable {
     const result = this.#buffer.flush()
     if (result === 'blocked') return wantsWrite
     if (result === 'done') { this.#detach(); return done }
-    this.#error ??= takeError('write')
-    return broken
+    return this.#fails('write')
   }
 
   /** Puts close_notify into the buffer, if the connection can still say it. */
@@ -189,6 +186,13 @@ export class TlsConnection implements Disposable {
     this.#buffer = undefined
   }
 
+  /** Keeps the first reason. The queue of this thread is emptied in any case: SSL_get_error of another connection looks at it (SSL_get_error(3)). */
+  #fails (what: string, error = takeError(what)): typeof broken {
+    this.#error ??= error
+    openssl().ERR_clear_error()
+    return broken
+  }
+
   /** What a failed call means; takes the reason from the queue of this thread. */
   #settle (what: string, result: number): number {
     const ssl = openssl()
@@ -198,16 +202,11 @@ export class TlsConnection implements Disposable {
       case SSL_ERROR_WANT_WRITE: return wantsWrite
       case SSL_ERROR_ZERO_RETURN: return closed
       case SSL_ERROR_SYSCALL: {
+        if (errno === 0) return this.#fails(what)
         const { code } = new SysError(what, errno)
-        this.#error ??= errno === 0 ? takeError(what) : new OpenSslError(what, code, code)
-        ssl.ERR_clear_error()
-        return broken
+        return this.#fails(what, new OpenSslError(what, code, code))
       }
-      default: {
-        this.#error ??= takeError(what)
-        ssl.ERR_clear_error()
-        return broken
-      }
+      default: return this.#fails(what)
     }
   }
 }
