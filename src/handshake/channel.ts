@@ -200,8 +200,8 @@ export class FrameChannel implements ControlChannel {
       case FrameType.verdict: sink.onVerdict(decodeVerdict(frame.payload)); return
       case FrameType.certificate: sink.onCertificate(decodeCertificate(frame.payload)); return
       case FrameType.reset: {
+        const { reason, detail } = decodeReset(frame.payload) // a malformed one breaks the channel, which is not finished then
         this.#finished = true
-        const { reason, detail } = decodeReset(frame.payload)
         sink.onReset(reason, detail)
         return
       }

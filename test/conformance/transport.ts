@@ -450,6 +450,27 @@ function handshakes (t: Test, open: () => Pair): void {
     })
   })
 
+  for (const [name, bytes] of [
+    ['a malformed reset', encodeFrame(FrameType.reset, new Uint8Array(0))],
+    ['a malformed end', encodeFrame(FrameType.end, new Uint8Array(0))],
+    ['a malformed verdict', encodeFrame(FrameType.verdict, new Uint8Array(1))],
+    ['a malformed certificate', encodeFrame(FrameType.certificate, new Uint8Array(1))],
+    ['a second greeting', encodeFrame(FrameType.greeting, new Uint8Array(20))],
+    ['a frame of no type', encodeHeader(9 as FrameType, 0)],
+  ] as const) {
+    t.test(`a proven peer that sends ${name} among the bytes is cut off, and the application hears it`, async t => {
+      await withRoad(open, modes.encrypt, async road => {
+        using trip = await road.travel()
+        trip.client.write('half')
+        await eventually(() => trip.server.resume().bytesRead === 4)
+        const seen = endingOf(trip.server)
+        trip.near.session?.channel.send(bytes)
+        t.equal(await seen, 'ECONNRESET')
+        t.match(await trip.far.ending, { kind: 'aborted', by: 'client' })
+      })
+    })
+  }
+
   t.test('a connection that is cut without an end is a truncation, not an end', async t => {
     await withRoad(open, modes.encrypt, async road => {
       using trip = await road.travel()

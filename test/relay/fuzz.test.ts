@@ -2,9 +2,8 @@
  * Whatever comes over the wire, and in whatever pieces: what an application gets is the beginning of what the other has sent, every
  * connection ends, and nothing is left alive.
  *
- * By hand, and for as long as one likes: `LIBURNA_FUZZ_RUNS=5000 npx tap --timeout=3600 test/relay/fuzz.ts`. A failure prints its seed.
- * Not in `npm test` yet: a malformed reset frame leaves a connection of a streams relay that does not end (`FrameChannel` has finished
- * before it decodes, so nobody hears that it broke).
+ * A few runs of each, by chance, are part of `npm test`; more by hand: `LIBURNA_FUZZ_RUNS=5000 npx tap --timeout=3600 test/relay/fuzz.test.ts`.
+ * A failure prints its seed.
  */
 
 import { setTimeout as later } from 'node:timers/promises'
@@ -22,9 +21,10 @@ import type { Road, RoadMode, Trip } from '../fixtures/road.ts'
 import type { Kind } from '../fixtures/transports.ts'
 
 t.setTimeout(3_600_000)
-const numRuns = Number(process.env['LIBURNA_FUZZ_RUNS'] ?? 40)
+const numRuns = Number(process.env['LIBURNA_FUZZ_RUNS'] ?? 25)
 const kinds: readonly Kind[] = ['native', 'streams']
-const patienceMs = 60_000
+/** A byte that was turned makes a handshake wait for what never comes, until its time of a minute is over. */
+const patienceMs = 120_000
 
 /** All that a socket receives until it ends, however it does. */
 function hear (socket: Socket): { readonly bytes: () => Buffer, readonly ended: Promise<void> } {
