@@ -1,6 +1,7 @@
 /** Every metric of the issuer, in this one file; as `metrics.ts` for the agent. */
 
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { lagPrecisionMs } from './metrics.ts'
 import type { MetricsText } from './metrics.ts'
 
 export class IssuerMetrics {
@@ -21,7 +22,7 @@ export class IssuerMetrics {
     this.#kept = new Gauge({ name: 'liburna_issuer_last_kept_seconds', help: 'When roots, signer and bundle were last found or made right; seconds since the epoch.', registers })
     this.#federation = new Counter({ name: 'liburna_issuer_federation_total', help: 'Tries to get the bundle of another trust domain.', labelNames: ['trust_domain', 'result'] as const, registers })
     new Gauge({ name: 'liburna_build_info', help: 'Always 1; the labels tell what runs.', labelNames: ['version', 'role'] as const, registers }).set({ version, role: 'issuer' }, 1)
-    collectDefaultMetrics({ register: this.#registry })
+    collectDefaultMetrics({ register: this.#registry, eventLoopMonitoringPrecision: lagPrecisionMs })
   }
 
   /** @param path one of our own routes, or `unknown`. @param result `ok` or a code of the closed table of refusals. */

@@ -21,7 +21,9 @@ const ownNetns = '/proc/thread-self/ns/net'
 /** Where a DaemonSet mounts the node's /proc/sys/net. */
 const hostSysctls = '/host/proc/sys/net'
 
-const home = openPath(ownNetns)
+let opened: number | undefined
+/** That of this thread, from before it entered another one. Relay threads never do, and hold no descriptor for it. */
+const home = (): number => opened ??= openPath(ownNetns)
 
 /** What may run inside a namespace: not a promise, nor a function that waits. */
 export type Immediate<T> = T extends PromiseLike<unknown> ? never : T
@@ -53,6 +55,7 @@ export class Netns implements Disposable {
 
   /** A new namespace without a name, gone when closed. It has only `lo`, which is down. Needs CAP_SYS_ADMIN. */
   static openNew (): Netns {
+    home()
     try {
       call('unshare', () => libc.unshare(CLONE_NEWNET))
       return new Netns(new Fd(openPath(ownNetns)))
@@ -68,6 +71,7 @@ export class Netns implements Disposable {
 
   /** Runs `task` inside. Aborts the process if it cannot come back: going on in a pod's namespace would be worse. */
   run<T> (task: () => Immediate<T>): T {
+    home()
     call('setns', () => libc.setns(this.#fd.number, CLONE_NEWNET))
     try {
       return task()
@@ -111,7 +115,7 @@ function openPath (path: string): number {
 }
 
 function comeBack (): void {
-  if (libc.setns(home, CLONE_NEWNET) === 0) return
+  if (libc.setns(home(), CLONE_NEWNET) === 0) return
   console.error('cannot leave a network namespace; aborting')
   process.abort()
 }

@@ -1,5 +1,6 @@
 /** A connected socket that a relay thread holds, and nobody has read from. */
 
+import { localAddressOf } from '../../sys/index.ts'
 import type { SocketAddress } from '../../model/address.ts'
 import type { Connection } from '../transport.ts'
 import type { ConnectionId } from './protocol.ts'
@@ -8,17 +9,24 @@ import type { RelayThread } from './thread.ts'
 export class NativeConnection implements Connection {
   readonly id: ConnectionId
   readonly thread: RelayThread
-  readonly local: SocketAddress
   readonly remote: SocketAddress
   #descriptor: number | undefined
+  #local: SocketAddress | undefined
 
   /** `descriptor` is the thread's, which keeps it open until we say what becomes of it. */
-  constructor (id: ConnectionId, thread: RelayThread, descriptor: number, local: SocketAddress, remote: SocketAddress) {
+  constructor (id: ConnectionId, thread: RelayThread, descriptor: number, remote: SocketAddress, local?: SocketAddress) {
     this.id = id
     this.thread = thread
     this.#descriptor = descriptor
-    this.local = local
     this.remote = remote
+    this.#local = local
+  }
+
+  /** Of one that was dialled the kernel has to be asked, and hardly anybody wants to know. Throws once that one was let go of. */
+  get local (): SocketAddress {
+    if (this.#local !== undefined) return this.#local
+    if (this.#descriptor === undefined) throw new Error('the connection is gone')
+    return this.#local = localAddressOf(this.#descriptor)
   }
 
   get descriptor (): number | undefined { return this.#descriptor }

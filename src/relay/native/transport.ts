@@ -1,7 +1,7 @@
 /** Moves bytes in relay threads: epoll, OpenSSL on raw descriptors, splice. The main thread gives orders and judges. */
 
 import { HandshakeError, Session, ownSvid } from '../../handshake/index.ts'
-import { Fd, SysError, decodeSockaddr, encodeSockaddr, localAddressOf, whyNoOpenssl } from '../../sys/index.ts'
+import { Fd, SysError, decodeSockaddr, encodeSockaddr, whyNoOpenssl } from '../../sys/index.ts'
 import { NativeChannel } from './channel.ts'
 import { NativeConnection } from './connection.ts'
 import { Contexts } from './contexts.ts'
@@ -85,7 +85,7 @@ export class NativeTransport implements Transport {
       }
       thread.connections.set(id, report => {
         settle()
-        if (report.is === 'connected') resolve(new NativeConnection(id, thread, fd, localAddressOf(fd), to)) // it is open: the thread keeps it until told
+        if (report.is === 'connected') resolve(new NativeConnection(id, thread, fd, to))
         else reject(new SysError('connect', report.is === 'failed' ? report.errno : 0))
       })
       signal.addEventListener('abort', abort, { once: true })
@@ -167,7 +167,7 @@ function heed (report: Exclude<ListenerReport, { is: 'unlistened' }>, thread: Re
   if (report.is === 'refused') { hooks.onError(new SysError('accept', report.errno)); return }
   const [local, remote] = [decodeSockaddr(bytesOf(report.local)), decodeSockaddr(bytesOf(report.remote))]
   if (local === undefined || remote === undefined) thread.post({ op: 'drop', id: report.id, how: 'reset' })
-  else hooks.serve(new NativeConnection(report.id, thread, report.fd, local, remote))
+  else hooks.serve(new NativeConnection(report.id, thread, report.fd, remote, local))
 }
 
 function ours (connection: Connection): NativeConnection {
