@@ -161,11 +161,14 @@ export async function openPeering ({ discovery }: Config, { clock, started }: Op
   return optionPeering
 }
 
+/** On large nodes more threads would cost memory that nobody gains by: a few move more than the network takes. */
+const mostThreadsByDefault = 8
+
 /** What moves the bytes: relay threads where they can be had, unless the settings say otherwise. */
 export function openTransport ({ relay }: Config, log: Log, { started }: Opening): Transport {
   const why = relay.kind === 'streams' ? 'the settings say so' : whyNotNative()
   if (why !== undefined && relay.kind === 'native') throw new StartError(`relay threads are not to be had: ${why}; set "relay.kind: streams"`)
-  const threads = relay.threads === 0 ? availableParallelism() : relay.threads
+  const threads = relay.threads === 0 ? Math.min(availableParallelism(), mostThreadsByDefault) : relay.threads
   const transport = why === undefined ? new NativeTransport({ threads }) : new StreamTransport()
   started.defer(() => transport.close())
   log.info('bytes are moved', { by: transport.kind, ...why === undefined ? { threads } : { why } })

@@ -43,15 +43,13 @@ export function liburnaVariant (name: string, about: string, usual: boolean, opt
 }
 
 /** Every connection shakes hands. */
-const fresh = { reuse: { uses: 0 } }
+export const fresh: LiburnaSettings = { reuse: { uses: 0 } }
 
 export const liburna = liburnaVariant('liburna', 'liburna on both nodes, mode encrypt: mutual TLS 1.3, post-quantum key exchange, a full handshake for each connection', true, { settings: fresh })
 export const liburnaX25519 = liburnaVariant('liburna-x25519', 'as liburna, with the key exchange of the others', false, { settings: { ...fresh, handshake: { groups: 'X25519' } } })
-export const liburnaNative = liburnaVariant('liburna-native', 'as liburna, with relay threads', true, { settings: { ...fresh, relay: { kind: 'native' } } })
-export const liburnaNativeX25519 = liburnaVariant('liburna-native-x25519', 'as liburna-native, with the key exchange of the others', false, { settings: { ...fresh, relay: { kind: 'native' }, handshake: { groups: 'X25519' } } })
-export const liburnaPooled = liburnaVariant('liburna-pooled', 'as liburna-native, sessions reused, as is usual', true, { settings: { relay: { kind: 'native' } } })
-export const liburnaAuthenticate = liburnaVariant('liburna-authenticate', 'as liburna-native, mode authenticate: both ends leave TLS after the handshake', false, { settings: { ...fresh, relay: { kind: 'native' }, mode: 'authenticate' } })
-export const liburnaStreams = liburnaVariant('liburna-streams', 'as liburna, with the streams of Node in place of relay threads', false, { settings: { ...fresh, relay: { kind: 'streams' } } })
+export const liburnaPooled = liburnaVariant('liburna-pooled', 'as liburna, sessions reused, as is usual', true)
+export const liburnaAuthenticate = liburnaVariant('liburna-authenticate', 'as liburna, mode authenticate: both ends leave TLS after the handshake', true, { settings: { ...fresh, mode: 'authenticate' } })
+export const liburnaStreams = liburnaVariant('liburna-streams', 'as liburna, with the streams of Node in place of relay threads', true, { settings: { ...fresh, relay: { kind: 'streams' } } })
 
 async function startAgent (pair: Pair, side: Side, authority: string, { settings = {}, main = builtMain, nodeFlags = [] }: LiburnaOptions): Promise<Daemon> {
   const folder = join(pair.site.folder, pair.netns(side))
