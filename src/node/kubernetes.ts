@@ -1,12 +1,14 @@
 /** A node of a Kubernetes cluster: facts from its API server, pods from its container runtime, probes from its kubelet. */
 
+import { dirname, join } from 'node:path'
 import { Api, EventWriter, KubernetesSource, NriPlugin, openCredentials, PolicyConditions, ProcSandboxes } from '../cluster/index.ts'
 import { Deadline } from '../lib/deadline.ts'
 import { tellDeniedFlows } from './denied-flows.ts'
 import { openOwnNode } from './own-node.ts'
 import { PodGate } from './pod-gate.ts'
+import { SandboxNotes } from './sandbox-notes.ts'
 import { NodeStatus, opinionOf } from './status.ts'
-import type { KubernetesSettings } from '../cluster/index.ts'
+import type { KubernetesSettings, PodFacts } from '../cluster/index.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { AskedMode } from '../model/mode.ts'
 import type { FlowRecorder, Log, Metrics, Occurrences, Readiness } from '../observe/index.ts'
@@ -55,6 +57,7 @@ export class KubernetesNode implements Disposable {
   readonly #parts: KubernetesNodeParts
   readonly #ends: DisposableStack
   #gate: PodGate | undefined
+  #notes: SandboxNotes | undefined
   #isGone = false
   /** Whether somebody has told of all sandboxes. */
   #isTold = false
@@ -115,25 +118,45 @@ export class KubernetesNode implements Disposable {
 
   #listenToRuntime (enforcer: Enforcer, guard: HostGuard | undefined): void {
     const { log, metrics, readiness, clock } = this.#parts
-    const gate = new PodGate(this.#settings['nri.unarmed'], { source: this.source, guarded: key => enforcer.guarded(key), occurrences: this.occurrences, log, metrics, ...guard !== undefined && { reviewed: () => guard.review() } })
+    const known = (): void => {
+      this.#isTold = true
+      readiness.met(runtimeName)
+    }
+    const notes = this.#ends.use(new SandboxNotes(join(dirname(this.#settings['nri.socket']), notesName), { source: this.source, clock, log, onRead: known }))
+    this.#notes = notes
+    const gate = new PodGate(this.#settings['nri.unarmed'], { source: this.source, guarded: key => enforcer.guarded(key), occurrences: this.occurrences, log, metrics, onKnown: () => { notes.write() }, ...guard !== undefined && { reviewed: () => guard.review() } })
     this.#gate = gate
     readiness.awaits(runtimeName, 'not registered yet')
-    const onTold = (): void => { this.#isTold = true }
     const plugin = new NriPlugin({ socketPath: this.#settings['nri.socket'] }, {
-      clock, log, handler: gate,
+      clock, log, handler: gate, whyNotNow: () => notes.areKept ? this.#endingAgent() : undefined,
       onState (isConnected, detail) {
         metrics.runtimeTells(isConnected)
         if (isConnected) {
-          onTold()
-          readiness.met(runtimeName)
+          notes.told()
+          known()
           readiness.settled(runtimeName)
         } else {
+          notes.silent()
           readiness.trouble(runtimeName, `does not tell of pods: ${detail}`)
         }
       },
     })
+    readiness.trouble(runtimeName, 'does not tell of pods: not registered yet')
+    notes.silent()
     plugin.start()
     this.#ends.defer(() => { plugin.stop() })
+  }
+
+  /**
+   * An agent of this node that ends, which may take it as long as its connections live. While containerd stops a container it answers
+   * no plugin that registers, and lets no other pod start or stop until it has: so we would hold up the whole node. As long as an
+   * agent before us is told of pods it arms those that start, and nobody else has to be.
+   */
+  #endingAgent (): string | undefined {
+    const nowMs = this.#parts.clock.now()
+    const isAgent = ({ namespace, hostNetwork }: PodFacts): boolean => namespace === this.#settings.namespace && hostNetwork
+    const ending = this.source.pods().find(pod => isAgent(pod) && !pod.isFinished && pod.endsByMs !== undefined && nowMs < pod.endsByMs + overdueMs)
+    return ending === undefined ? undefined : `${ending.namespace}/${ending.name} ends`
   }
 
   /** Pods with a network of their own, for the host guard; `undefined` until all are known. */
@@ -168,10 +191,18 @@ export class KubernetesNode implements Disposable {
     for (const { name, staleSinceMs } of this.source.ages()) metrics.factsAge(name, staleSinceMs === undefined ? 0 : (clock.now() - staleSinceMs) / 1000)
   }
 
-  [Symbol.dispose] (): void { this.#ends.dispose() }
+  [Symbol.dispose] (): void {
+    if (this.isRemoved()) this.#notes?.remove()
+    this.#ends.dispose()
+  }
 }
 
 /** How long an agent that ends asks whether liburna is being removed, ms. */
 const askMs = 3000
 
+/** A pod that should have ended so long ago is waited for no longer, ms. */
+const overdueMs = 30_000
+
+/** Beside the runtime's socket: the one folder of the node that agents share, and that is empty when the machine starts. */
+const notesName = 'liburna.notes'
 const runtimeName = 'container runtime'

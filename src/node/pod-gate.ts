@@ -5,6 +5,7 @@
  */
 
 import { existsSync } from 'node:fs'
+import { before } from '../lib/before.ts'
 import { messageOf } from '../lib/error.ts'
 import { podName } from '../model/occurrence.ts'
 import type { KubernetesSource, Sandbox, SandboxHandler } from '../cluster/index.ts'
@@ -16,6 +17,8 @@ export interface PodGateParts {
   readonly guarded: (key: string) => Promise<void>
   /** Resolves when the host guard is as the pods are now. @default there is none */
   readonly reviewed?: () => Promise<void>
+  /** Called when another sandbox is known, or one is not any more. @default nobody */
+  readonly onKnown?: () => void
   readonly log: Log
   readonly metrics: Pick<Metrics, 'podStarted'>
   readonly occurrences: Occurrences
@@ -42,10 +45,11 @@ export class PodGate implements SandboxHandler {
   }
 
   async run (sandbox: Sandbox, signal: AbortSignal): Promise<void> {
-    const { source, guarded, reviewed = noReview, metrics, occurrences, log } = this.#parts
+    const { source, guarded, reviewed = noReview, onKnown = () => {}, metrics, occurrences, log } = this.#parts
     const pod = `${sandbox.namespace}/${sandbox.name}`
     try {
       const workload = await source.admit(sandbox, signal)
+      onKnown()
       if (workload !== undefined) await before(guarded(workload.key), signal)
       await before(reviewed(), signal)
       metrics.podStarted(workload === undefined ? 'not-selected' : 'captured')
@@ -64,22 +68,11 @@ export class PodGate implements SandboxHandler {
 
   /** Resolves when the pod's addresses may be another's. */
   async stop (sandbox: Sandbox): Promise<void> {
-    const { source, reviewed = noReview } = this.#parts
+    const { source, reviewed = noReview, onKnown = () => {} } = this.#parts
     source.removeSandbox(sandbox)
+    onKnown()
     await reviewed()
   }
 }
 
 const noReview = (): Promise<void> => Promise.resolve()
-
-async function before (done: Promise<void>, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted()
-  const { promise, reject } = Promise.withResolvers<never>()
-  const listener = (): void => { reject(signal.reason) }
-  signal.addEventListener('abort', listener, { once: true })
-  try {
-    await Promise.race([done, promise])
-  } finally {
-    signal.removeEventListener('abort', listener)
-  }
-}

@@ -14,7 +14,7 @@ function pod (name: string, netns = `/run/netns/${name}`): RuntimePod {
   return { id: `id-${name}`, uid: `uid-${name}`, namespace: 'shop', name, netns }
 }
 
-async function world (t: Test, { clock = systemClock, run = async () => {}, stop = () => {} }: { clock?: typeof systemClock, run?: SandboxHandler['run'], stop?: SandboxHandler['stop'] } = {}) {
+async function world (t: Test, { clock = systemClock, run = async () => {}, stop = () => {}, whyNotNow = () => undefined }: { clock?: typeof systemClock, run?: SandboxHandler['run'], stop?: SandboxHandler['stop'], whyNotNow?: () => string | undefined } = {}) {
   const folder = new TestFolder()
   t.teardown(() => { folder[Symbol.dispose]() })
   const socketPath = folder.at('nri.sock')
@@ -22,7 +22,7 @@ async function world (t: Test, { clock = systemClock, run = async () => {}, stop
   const heard: string[] = []
   const say = (what: string, sandboxes: readonly Sandbox[]): void => { heard.push(`${what} ${sandboxes.map(({ name, netns }) => `${name}@${netns}`).join(' ')}`.trim()) }
   const plugin = new NriPlugin({ socketPath }, {
-    clock, log: memoryLog(),
+    clock, log: memoryLog(), whyNotNow,
     handler: {
       synchronize (sandboxes) { say('synchronize', sandboxes) },
       async run (sandbox, signal) { say('run', [sandbox]); await run(sandbox, signal) },
@@ -140,6 +140,16 @@ for (const [what, bytes] of [
     t.equal(plugin.isConnected, true)
   })
 }
+
+t.test('as long as something is in the way nobody registers', async t => {
+  let inTheWay: string | undefined = 'an agent ends'
+  const { runtime, plugin, heard } = await world(t, { whyNotNow: () => inTheWay })
+  plugin.start()
+  t.same(heard, ['lost'])
+  inTheWay = undefined
+  await runtime.greeted(1)
+  t.same(heard, ['lost', 'synchronize', 'connected'])
+})
 
 t.test('a runtime that refuses the plugin, or is not there, is asked again', async t => {
   const { runtime, plugin, heard } = await world(t)

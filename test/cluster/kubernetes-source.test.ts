@@ -160,6 +160,21 @@ t.test('a pod that the API server has forgotten stays enforced while it runs, an
   t.match(source.workloads(), [{ netns: '/run/netns/second', identity: { attributes: { uid: 'second' } } }])
 })
 
+t.test('what was found of a pod counts until the runtime tells, and takes nothing away that it has told', async t => {
+  const world = await KubernetesWorld.start(t)
+  for (const name of ['told', 'found', 'gone']) world.pod({ name })
+  const source = await world.source()
+  const found = (name: string): Sandbox => sandbox(name, { id: `netns-${name}` })
+  source.setSandboxes([sandbox('told')])
+  source.fillSandboxes([sandbox('told', { netns: '/run/netns/other' }), found('found'), found('gone')])
+  t.same(keys(source), ['shop/found', 'shop/gone', 'shop/told'])
+  source.fillSandboxes([found('found')])
+  t.same(source.workloads().map(({ netns }) => netns), ['/run/netns/found', '/run/netns/told'])
+  source.setSandboxes([sandbox('found')])
+  source.fillSandboxes([])
+  t.same(keys(source), ['shop/found'])
+})
+
 t.test('nobody gets another pod\'s namespace by the annotation of static pods', async t => {
   const world = await KubernetesWorld.start(t)
   world.pod({ name: 'thief', annotations: { 'kubernetes.io/config.hash': 'uid-shop-web' } })

@@ -76,6 +76,20 @@ t.test('the agents are restarted, one node after the other', async t => {
   t.same(changes, [], 'the live connection lives')
 })
 
+t.test('a rollout that begins while agents of the one before still end goes on, and pods of the node start meanwhile', async t => {
+  const ending = (await liburna.agents()).filter(({ metadata }) => metadata.deletionTimestamp !== undefined)
+  t.equal(ending.length, cluster.nodes.length, 'they wait for the live connection')
+  const changes = await judged(t, async () => {
+    await cluster.kubectl(['rollout', 'restart', ...daemonSet])
+    await rolledOut()
+    await cluster.apply(listOf(pod('beside', { namespace: shop, node: 'n1' })))
+    await cluster.waitReady(['pod/beside'], { namespace: shop })
+  })
+  t.same(changes, [], 'the live connection lives')
+  const stillEnding = (await liburna.agents()).filter(({ metadata }) => metadata.deletionTimestamp !== undefined).map(({ metadata }) => metadata.name)
+  t.ok(ending.every(({ metadata }) => stillEnding.includes(metadata.name)), 'and so do the first')
+})
+
 t.test('the agents are upgraded to another image by a rolling update', async t => {
   const next = agentImage.replace(/:1$/, ':next')
   await endFormer()

@@ -13,7 +13,7 @@ import { agentWorld, ask } from './agent-world.ts'
 import { eventually } from '../fixtures/eventually.ts'
 import { TestFolder } from '../fixtures/folder.ts'
 import { addNetns, netnsPath, removeNetns } from '../fixtures/lab/netns.ts'
-import { KubernetesWorld, paths } from '../fixtures/kubernetes-world.ts'
+import { KubernetesWorld, paths, podObject } from '../fixtures/kubernetes-world.ts'
 import { FakeRuntime } from '../fixtures/nri-runtime.ts'
 import type { Test } from 'tap'
 import type { Agent } from '../../src/app.ts'
@@ -103,8 +103,32 @@ async function captured (t: Test, name: string) {
   const deleteNamespace = (): void => {
     kubernetes.server.put(paths.namespaces, { metadata: { name: 'liburna', deletionTimestamp: '2026-01-01T00:00:00Z' } })
   }
-  return { agent, kubernetes, netns, deleteNamespace }
+  return { agent, kubernetes, runtime, start, netns, deleteNamespace }
 }
+
+kernelTest('an agent serves the pods that the one before it was told of, though the runtime is silent', async t => {
+  const { agent, start, netns, runtime } = await captured(t, 'noted')
+  await agent.stop()
+  runtime.isSilent = true
+  const next = await start()
+  await eventually(async () => (await ask(next, '/readyz')).status === 200)
+  t.match(JSON.parse((await ask(next, '/workloads')).body), [{ workload: 'shop/noted', captured: true }])
+  t.match(rulesIn(netns), /liburna/)
+  t.match(JSON.parse((await ask(next, '/readyz')).body), { troubles: [{ name: 'container runtime', detail: 'does not tell of pods: not registered yet' }] })
+})
+
+kernelTest('while another agent of the node ends nobody registers: containerd could start no pod until it has', async t => {
+  const { start, kubernetes, runtime } = await captured(t, 'waiting')
+  const ending = podObject({ name: 'liburna-agent-a', namespace: 'liburna', spec: { hostNetwork: true } })
+  kubernetes.server.put(paths.pods, { ...ending, metadata: { ...ending.metadata, deletionTimestamp: new Date(Date.now() + 600_000).toISOString() } })
+  const next = await start()
+  await eventually(async () => (await ask(next, '/readyz')).status === 200)
+  t.match(JSON.parse((await ask(next, '/readyz')).body), { troubles: [{ name: 'container runtime', detail: 'does not tell of pods: liburna/liburna-agent-a ends' }] })
+  t.equal(runtime.registered.length, 1)
+  kubernetes.server.remove(paths.pods, 'liburna-agent-a', 'liburna')
+  await runtime.greeted(2)
+  await eventually(async () => (JSON.parse((await ask(next, '/readyz')).body) as { troubles: unknown[] }).troubles.length === 0) // as readiness.ts writes it
+})
 
 kernelTest('an agent that ends keeps the guard', async t => {
   const { agent, netns } = await captured(t, 'kept')

@@ -12,6 +12,8 @@ export class NodePods {
   #pods: readonly PodFacts[] = []
   readonly #sandboxes = new Map<string, Sandbox>()
   readonly #departed = new Map<string, PodFacts>()
+  /** Ids of those that `fill` has brought. */
+  readonly #filled = new Set<string>()
 
   /** Those of the API server, and before them those that it has forgotten while they run. */
   get pods (): readonly PodFacts[] { return [...this.#departed.values(), ...this.#pods] }
@@ -29,7 +31,20 @@ export class NodePods {
   /** The sandboxes there are; the later ones of a pod count. */
   setSandboxes (sandboxes: Iterable<Sandbox>): void {
     this.#sandboxes.clear()
+    this.#filled.clear()
     for (const sandbox of sandboxes) this.#sandboxes.set(sandbox.uid, sandbox)
+    this.#forget()
+  }
+
+  /** What was found of pods that have no sandbox yet; those that were found before, and are not any more, are gone. */
+  fill (found: readonly Sandbox[]): void {
+    const ids = new Set(found.map(({ id }) => id))
+    for (const { uid, id } of this.sandboxes) if (this.#filled.has(id) && !ids.has(id)) this.#sandboxes.delete(uid)
+    for (const sandbox of found) {
+      if (this.#sandboxes.has(sandbox.uid)) continue
+      this.#sandboxes.set(sandbox.uid, sandbox)
+      this.#filled.add(sandbox.id)
+    }
     this.#forget()
   }
 

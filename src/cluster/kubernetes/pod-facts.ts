@@ -27,6 +27,8 @@ export interface PodFacts {
   readonly images: readonly string[]
   /** Its containers have ended for good. */
   readonly isFinished: boolean
+  /** By when the kubelet is to have ended it, ms since the epoch; `undefined` while nobody wants it to end. */
+  readonly endsByMs: number | undefined
 }
 
 /** The names of where a pod runs. */
@@ -55,7 +57,13 @@ export function podFactsOf (pod: unknown): PodFacts | undefined {
     ports: portsOf(pod),
     images: imagesOf(pod),
     isFinished: ['Succeeded', 'Failed'].includes(textAt(pod, 'status', 'phase')),
+    endsByMs: timeOf(textAt(pod, 'metadata', 'deletionTimestamp')),
   }
+}
+
+function timeOf (text: string): number | undefined {
+  const ms = Date.parse(text)
+  return Number.isNaN(ms) ? undefined : ms
 }
 
 /** What is signed of a pod. */

@@ -6,6 +6,7 @@
  */
 
 import { isDeepStrictEqual } from 'node:util'
+import { before } from '../../lib/before.ts'
 import { Emitter } from '../../lib/emitter.ts'
 import { messageOf } from '../../lib/error.ts'
 import { ClusterError } from '../error.ts'
@@ -95,7 +96,8 @@ export class KubernetesSource implements ClusterSource {
     const source = new KubernetesSource(options, parts)
     try {
       for (const reflector of source.#all) reflector.start()
-      await until(Promise.all(source.#all.map(({ synced }) => synced)), signal)
+      const synced = Promise.all(source.#all.map(({ synced }) => synced))
+      await (signal === undefined ? synced : before(synced, signal))
     } catch (error) {
       source.stop()
       throw error
@@ -152,6 +154,12 @@ export class KubernetesSource implements ClusterSource {
   /** All sandboxes that there are. */
   setSandboxes (sandboxes: Iterable<Sandbox>): void {
     this.#node.setSandboxes(sandboxes)
+    this.#rebuild()
+  }
+
+  /** Sandboxes that were found by somebody who may miss some: for pods that have none yet. All that he finds, each time. */
+  fillSandboxes (found: readonly Sandbox[]): void {
+    this.#node.fill(found)
     this.#rebuild()
   }
 
@@ -280,18 +288,5 @@ export class KubernetesSource implements ClusterSource {
     } catch (error) {
       this.#parts.log.error('a change of the cluster could not be carried out', { change: change.kind, error: messageOf(error) })
     }
-  }
-}
-
-async function until<T> (done: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return await done
-  signal.throwIfAborted()
-  const aborted = Promise.withResolvers<never>()
-  const listener = (): void => { aborted.reject(signal.reason) }
-  signal.addEventListener('abort', listener, { once: true })
-  try {
-    return await Promise.race([done, aborted.promise])
-  } finally {
-    signal.removeEventListener('abort', listener)
   }
 }

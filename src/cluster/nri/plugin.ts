@@ -23,7 +23,12 @@ export interface NriParts {
   readonly handler: SandboxHandler
   /** Told whether the runtime tells us of pods now. Must not throw. */
   readonly onState: (isConnected: boolean, detail: string) => void
+  /** Why we are not to register now, if so; asked before each registration. @default nothing is in the way */
+  readonly whyNotNow?: () => string | undefined
 }
+
+/** How often it is asked whether something is still in the way, ms. */
+const askAgainMs = 1000
 
 /** Plugins are called in the order of their index: late, so that what others refuse has not been captured. */
 const registration = { name: 'liburna', index: '90' } as const
@@ -55,6 +60,8 @@ export class NriPlugin {
 
   async #run (): Promise<void> {
     while (!this.#isStopped) {
+      await this.#clearance()
+      if (this.#isStopped) return
       const session = new NriSession({ ...this.#options, ...registration, clock: this.#parts.clock, handler: this.#parts.handler, onReady: runtime => { this.#ready(runtime) } })
       this.#session = session
       try {
@@ -64,6 +71,19 @@ export class NriPlugin {
       }
       // Short at the most: pods may start unseen meanwhile.
       if (!this.#isStopped) await this.#pause.for(backoffMs(this.#attempt++, { firstMs: 50, mostMs: 2000 }))
+    }
+  }
+
+  async #clearance (): Promise<void> {
+    const { log, onState, whyNotNow = () => undefined } = this.#parts
+    let told = ''
+    for (let why = whyNotNow(); why !== undefined && !this.#isStopped; why = whyNotNow()) {
+      if (why !== told) {
+        log.info('the container runtime is asked later to tell of pods', { why })
+        onState(false, why)
+      }
+      told = why
+      await this.#pause.for(askAgainMs)
     }
   }
 
