@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { connect } from 'node:net'
 import { promisify } from 'node:util'
@@ -118,6 +119,25 @@ t.test('a fault in the turn of one connection ends that one, and is told', async
   loop.run()
   t.same(turns, ['crash', 'other'])
   t.same(faults.map(String).sort(), ['Error: alarm', 'Error: crash', 'Error: run'])
+})
+
+t.test('whoever floods a main thread that is busy waits in the kernel, and is served later', async t => {
+  const wanted = 1500
+  const transport = new NativeTransport({ threads: 1, trace: true })
+  let served = 0
+  const { port, listening } = await listen(transport, async connection => { served++; connection.reset() }, error => { t.fail('failed', { error }) })
+  const descriptors = (): number => readdirSync('/proc/self/fd').length
+  const before = descriptors()
+  const script = `const { connect } = require('node:net'); for (let i = 0; i < ${wanted}; i++) connect(${port}, '127.0.0.1').on('error', () => {})`
+  const flood = execFile(process.execPath, ['-e', script])
+  let most = 0
+  // As a main thread that does not come to its messages; its other threads go on.
+  await eventually(() => { for (let i = 0; i < 20; i++) { Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50); most = Math.max(most, descriptors() - before) } return most > 100 }, 60_000)
+  t.ok(most <= 600, `${most} descriptors for those who came`)
+  await eventually(() => served === wanted, 60_000)
+  flood.kill()
+  await listening.close()
+  for (const held of await transport.stop()) t.same(held, nothing)
 })
 
 t.test('a process that exits does not wait for its threads', async t => {

@@ -80,5 +80,7 @@ export interface ThreadData {
   readonly bell: number
   /** Set to 1, before the bell is rung, when the process is about to exit. */
   readonly quit: Int32Array<SharedArrayBuffer>
+  /** How many of the accepted connections the main thread has heard of, modulo 2^32. */
+  readonly heard: Int32Array<SharedArrayBuffer>
   readonly trace: boolean
 }

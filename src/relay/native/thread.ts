@@ -28,6 +28,7 @@ function leaveAll (): void {
 export class RelayThread {
   readonly #bell = new Bell()
   readonly #quit = new Int32Array(new SharedArrayBuffer(4))
+  readonly #heard = new Int32Array(new SharedArrayBuffer(4))
   readonly #worker: Worker
   readonly #failed = Promise.withResolvers<never>()
   readonly #stopped = Promise.withResolvers<Census>()
@@ -46,7 +47,7 @@ export class RelayThread {
     // They may come when nobody listens.
     this.#failed.promise.catch(() => {})
     this.#stopped.promise.catch(() => {})
-    const workerData: ThreadData = { bell: this.#bell.number, quit: this.#quit, trace }
+    const workerData: ThreadData = { bell: this.#bell.number, quit: this.#quit, heard: this.#heard, trace }
     // As a compiled package this file is `.js`, and so is its neighbour.
     const script = new URL(import.meta.url.endsWith('.ts') ? './thread/main.ts' : './thread/main.js', import.meta.url)
     const resourceLimits = { maxYoungGenerationSizeMb: youngGenerationMb }
@@ -95,7 +96,8 @@ export class RelayThread {
 
   #hear (report: Report): void {
     switch (report.is) {
-      case 'accepted': case 'refused': case 'unlistened': this.listeners.get(report.listener)?.(report); return
+      case 'accepted': Atomics.add(this.#heard, 0, 1); this.listeners.get(report.listener)?.(report); return
+      case 'refused': case 'unlistened': this.listeners.get(report.listener)?.(report); return
       case 'ended': this.forwards.get(report.client)?.(report); return
       case 'moved': this.#moved(report.counts); return
       case 'census': this.#censuses.shift()?.resolve({ counts: report.counts, makers: report.makers }); return

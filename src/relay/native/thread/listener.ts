@@ -6,10 +6,12 @@ import type { Loop, Task, Wire } from './loop.ts'
 
 /** Most accepts in one turn: those who are served already must not wait for a flood. */
 const mostPerTurn = 64
-/** How long to wait when the process has no more descriptors, ms. */
-const pauseMs = 100
+/** How long to wait when the process has no more descriptors, and when the main thread has not heard of those we have, ms. */
+const [exhaustedMs, behindMs] = [100, 10]
 
 export interface ListenerHooks {
+  /** Whether nobody more is to be let in now: the kernel's queue has a bound, which whoever floods us should meet. */
+  isFull (): boolean
   accepted (socket: RawSocket, local: Uint8Array, remote: Uint8Array): void
   /** An accept failed; the listener goes on. */
   failed (errno: number): void
@@ -32,11 +34,14 @@ export class Listener implements Task {
   }
 
   run (): boolean {
-    for (let i = 0; i < mostPerTurn; i++) if (!this.#acceptOne()) return false
+    for (let i = 0; i < mostPerTurn; i++) {
+      if (this.#hooks.isFull()) { this.#pause(behindMs); return false }
+      if (!this.#acceptOne()) return false
+    }
     return false // level-triggered: the next wait tells whether more are there
   }
 
-  crash (): void { this.#pause(0) }
+  crash (): void { this.#fail(0) }
 
   close (): void {
     if (this.#wire !== undefined) this.#loop.withdraw(this.#wire)
@@ -53,7 +58,7 @@ export class Listener implements Task {
       case errnos.EAGAIN: return false
       // The client is gone already, or the network says something about it: no matter of ours (accept(2)).
       case errnos.ECONNABORTED: case errnos.EINTR: case errnos.EPROTO: case errnos.ENETDOWN: case errnos.EHOSTUNREACH: case errnos.ENETUNREACH: case errnos.EPERM: return true
-      default: this.#pause(-result); return false
+      default: this.#fail(-result); return false
     }
   }
 
@@ -67,10 +72,14 @@ export class Listener implements Task {
   }
 
   /** Out of descriptors or memory: the queue waits, and so do we, instead of spinning. */
-  #pause (errno: number): void {
+  #fail (errno: number): void {
     this.#hooks.failed(errno)
+    this.#pause(exhaustedMs)
+  }
+
+  #pause (ms: number): void {
     if (this.#wire !== undefined) this.#loop.withdraw(this.#wire)
     this.#wire = undefined
-    this.#loop.after(pauseMs, () => { if (!this.#closed) this.#wire = this.#loop.addListener(this.#fd, this) })
+    this.#loop.after(ms, () => { if (!this.#closed) this.#wire = this.#loop.addListener(this.#fd, this) })
   }
 }

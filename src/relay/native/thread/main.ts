@@ -12,13 +12,13 @@ import { Relay } from './relay.ts'
 import type { MessagePort } from 'node:worker_threads'
 import type { Order, Report, ThreadData } from '../protocol.ts'
 
-const { bell, quit, trace } = workerData as ThreadData // that is what RelayThread starts us with
+const { bell, quit, heard, trace } = workerData as ThreadData // that is what RelayThread starts us with
 const port = ownPort()
 
 traceLive(trace)
 let reports: Report[] = []
 const loop = new Loop(bell, { onBell: takeOrders, afterTurn: tell, onFault: tellFault })
-const relay = new Relay(loop, report => { reports.push(report) }, tellFault)
+const relay = new Relay(loop, { report (report) { reports.push(report) }, onFault: tellFault, heard: () => Atomics.load(heard, 0) })
 
 loop.run()
 loop[Symbol.dispose]()

@@ -39,6 +39,15 @@ interface ForwardEnd {
   readonly secured: Secured | undefined
 }
 
+export interface RelayHooks {
+  report (report: Report): void
+  onFault (error: unknown): void
+  /** How many of the accepted connections the main thread has heard of, modulo 2^32. */
+  heard (): number
+}
+
+/** So many connections may wait for the main thread to hear of them: beyond it, those who come wait in the kernel. */
+const mostUnheard = 512
 /** How often bytes in motion are reported, ms. */
 const reportMs = 500
 
@@ -46,6 +55,7 @@ export class Relay {
   readonly #loop: Loop
   readonly #report: (report: Report) => void
   readonly #onFault: (error: unknown) => void
+  readonly #heard: () => number
   readonly #chunks = new Chunks()
   readonly #pipes = new Pipes()
   readonly #buffers = new WriteBuffers()
@@ -57,10 +67,11 @@ export class Relay {
   readonly #moved = new Set<Forward>()
   #lastAccepted = 0
 
-  constructor (loop: Loop, report: (report: Report) => void, onFault: (error: unknown) => void) {
+  constructor (loop: Loop, { report, onFault, heard }: RelayHooks) {
     this.#loop = loop
     this.#report = report
     this.#onFault = onFault
+    this.#heard = heard
   }
 
   /** Never throws: what goes wrong with an order is told of its connection. */
@@ -115,6 +126,7 @@ export class Relay {
 
   #listen (listener: number, fd: number): void {
     this.#listeners.set(listener, new Listener(fd, this.#loop, {
+      isFull: () => ((-this.#lastAccepted - this.#heard()) | 0) >= mostUnheard,
       accepted: (socket, local, remote) => {
         const id = --this.#lastAccepted
         this.#entries.set(id, { is: 'raw', socket })
