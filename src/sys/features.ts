@@ -11,6 +11,7 @@ import { socketAddress } from '../model/address.ts'
 import { assemble, attachSockOps, exit, loadSockOps, mov, r0 } from './bpf/index.ts'
 import { AgentCgroup } from './cgroup.ts'
 import { Netns } from './netns.ts'
+import { whyNoOpenssl } from './openssl/index.ts'
 import { openDialer, openListener } from './socket.ts'
 import type { Fd } from './fd.ts'
 
@@ -106,6 +107,15 @@ const probes = {
       using program = loadSockOps(assemble([mov(r0, 1), exit()]), 'liburna_probe')
       close(attachSockOps(program, cgroup.fd))
       return 'BPF_PROG_TYPE_SOCK_OPS, BPF_LINK_CREATE'
+    },
+  },
+  'openssl': {
+    purpose: 'threads that move the bytes: TLS on raw descriptors',
+    fallback: 'the streams of Node, which are slower (`relay.kind`)',
+    attempt: () => {
+      const why = whyNoOpenssl()
+      if (why !== undefined) throw new Error(why)
+      return `OpenSSL ${process.versions.openssl} of Node ${process.versions.node}`
     },
   },
 } as const satisfies Record<string, Probe>
