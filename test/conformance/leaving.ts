@@ -31,7 +31,7 @@ function leaves ({ near, far }: Pair, ask: { readonly near: SecureMode, readonly
 
 /** One road with somebody on it who does `tamper`. */
 async function watched (pair: Pair, ask: { readonly near: SecureMode, readonly far: SecureMode }, tamper: Tamper, use: (road: Road) => Promise<void>): Promise<void> {
-  await using road = await openRoad(pair.near, pair.far, ask, tamper)
+  await using road = await openRoad(pair.near, pair.far, ask, { tamper })
   await use(road)
 }
 

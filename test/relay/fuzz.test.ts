@@ -23,8 +23,9 @@ import type { Kind } from '../fixtures/transports.ts'
 t.setTimeout(3_600_000)
 const numRuns = Number(process.env['LIBURNA_FUZZ_RUNS'] ?? 25)
 const kinds: readonly Kind[] = ['native', 'streams']
-/** A byte that was turned makes a handshake wait for what never comes, until its time of a minute is over. */
 const patienceMs = 120_000
+/** A byte that was turned makes a handshake wait for what never comes, until its time is over. */
+const agreeMs = 10_000
 
 /** All that a socket receives until it ends, however it does. */
 function hear (socket: Socket): { readonly bytes: () => Buffer, readonly ended: Promise<void> } {
@@ -117,7 +118,7 @@ withPairs('a proven peer that sends anything', async (near, far) => {
 })
 
 async function treated (near: Transport, far: Transport, mode: RoadMode, how: Treatment, [up, down]: readonly [Buffer, Buffer]): Promise<boolean> {
-  await using road: Road = await openRoad(near, far, mode, treating(how))
+  await using road: Road = await openRoad(near, far, mode, { tamper: treating(how), agreeMs })
   let trip: Trip
   try {
     trip = await road.travel()
