@@ -118,11 +118,13 @@ export class KubernetesNode implements Disposable {
 
   #listenToRuntime (enforcer: Enforcer, guard: HostGuard | undefined): void {
     const { log, metrics, readiness, clock } = this.#parts
-    const known = (): void => {
+    /** `isOfNow`: those that it knows are all that there are. */
+    const known = (isOfNow: boolean): void => {
       this.#isTold = true
-      readiness.met(runtimeName)
+      if (isOfNow) readiness.met(runtimeName)
     }
-    const notes = this.#ends.use(new SandboxNotes(join(dirname(this.#settings['nri.socket']), notesName), { source: this.source, clock, log, onRead: known }))
+    const path = join(dirname(this.#settings['nri.socket']), notesName)
+    const notes = this.#ends.use(new SandboxNotes(path, { source: this.source, clock, log, onRead: known }))
     this.#notes = notes
     const gate = new PodGate(this.#settings['nri.unarmed'], { source: this.source, guarded: key => enforcer.guarded(key), occurrences: this.occurrences, log, metrics, onKnown: () => { notes.write() }, ...guard !== undefined && { reviewed: () => guard.review() } })
     this.#gate = gate
@@ -133,7 +135,7 @@ export class KubernetesNode implements Disposable {
         metrics.runtimeTells(isConnected)
         if (isConnected) {
           notes.told()
-          known()
+          known(true)
           readiness.settled(runtimeName)
         } else {
           notes.silent()

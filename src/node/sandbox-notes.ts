@@ -21,8 +21,8 @@ export interface SandboxNotesParts {
   readonly source: Pick<KubernetesSource, 'sandboxes' | 'fillSandboxes'>
   readonly clock: Clock
   readonly log: Log
-  /** Called when notes were read, at each time that they are new. Must not throw. */
-  readonly onRead: () => void
+  /** Called when notes were read, at each time that they are new, with whether they are kept. Must not throw. */
+  readonly onRead: (areKept: boolean) => void
 }
 
 interface Note extends Sandbox { readonly inode: string }
@@ -116,7 +116,7 @@ export class SandboxNotes implements Disposable {
     this.#notedAt = notes.at
     const found = notes.sandboxes.filter(({ netns, inode }) => inodeOf(netns) === inode)
     this.#parts.source.fillSandboxes(found.map(({ inode: _, ...sandbox }) => sandbox))
-    this.#parts.onRead()
+    this.#parts.onRead(this.areKept)
   }
 
   #guarded (what: string, task: () => void): void {
