@@ -161,8 +161,8 @@ export async function openPeering ({ discovery }: Config, { clock, started }: Op
   return optionPeering
 }
 
-/** On large nodes more threads would cost memory that nobody gains by: a few move more than the network takes. */
-const mostThreadsByDefault = 8
+/** Each takes some 15 MB, and a few move more than the network of a node takes. */
+const mostThreadsByDefault = 4
 
 /** What moves the bytes: relay threads where they can be had, unless the settings say otherwise. */
 export function openTransport ({ relay }: Config, log: Log, { started }: Opening): Transport {

@@ -94,7 +94,7 @@ export const rows = {
   'handshake.groups': row(textReader('list', 'names of TLS groups with : between them', text => groupList.test(text)), { default: 'X25519MLKEM768:X25519', meaning: 'TLS key exchange groups, best first; the first default is post-quantum' }),
   'connect.timeout': row(duration(100, 300_000), { default: '10s', meaning: 'most time for dialling a destination' }),
   'relay.kind': row(choiceReader(['auto', 'native', 'streams']), { default: 'auto', meaning: 'what moves the bytes: native threads with epoll and OpenSSL of their own, or the streams of Node, which are slower; auto takes threads where they can be had' }),
-  'relay.threads': row(numberReader('number', 0, 256), { default: 0, meaning: 'how many threads move bytes; 0 for one per CPU, but at most 8: each has some megabytes of its own, and moves several Gbit/s' }),
+  'relay.threads': row(numberReader('number', 0, 256), { default: 0, meaning: 'how many threads move bytes; 0 for one per CPU, but at most 4: each takes some 15 MB, and moves several Gbit/s' }),
   'reuse.uses': row(numberReader('number', 0, 1_000_000), { default: 1000, meaning: 'how many connections a session between two agents may carry after its first, one at a time, of the same pod to the same destination; 0: every connection shakes hands' }),
   'reuse.idle': row(duration(100, 3_600_000), { default: '30s', meaning: 'how long a session waits for the next connection' }),
   'reuse.age': row(duration(1000, 86_400_000), { default: '10m', meaning: 'how old a session may be when another connection begins' }),
