@@ -4,6 +4,7 @@ import { generateKeyPair, sign } from 'node:crypto'
 import { promisify } from 'node:util'
 import { IdentityError } from './error.ts'
 import { svidFrom } from './svid.ts'
+import { before } from '../lib/before.ts'
 import { sameSpiffeId } from '../model/spiffe-id.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Identity } from '../model/workload.ts'
@@ -26,15 +27,11 @@ const makeKeys = promisify(generateKeyPair)
  */
 export async function requestSvid (identity: Identity, parts: RotationParts, ttlMs: number, timeoutMs: number, round: AbortController): Promise<Svid> {
   const { signal } = round
-  const aborted = Promise.withResolvers<never>()
-  const onAbort = (): void => { aborted.reject(signal.reason) }
-  signal.addEventListener('abort', onAbort)
   const timer = parts.clock.after(timeoutMs, () => { round.abort(new Error(`the issuer did not answer within ${timeoutMs} ms`)) })
   try {
-    return await Promise.race([obtain(identity, parts, ttlMs, signal), aborted.promise])
+    return await before(obtain(identity, parts, ttlMs, signal), signal)
   } finally {
     timer.cancel()
-    signal.removeEventListener('abort', onAbort)
   }
 }
 
