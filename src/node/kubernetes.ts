@@ -123,6 +123,10 @@ export class KubernetesNode implements Disposable {
       this.#isTold = true
       if (isOfNow) readiness.met(runtimeName)
     }
+    const silent = (why: string): void => {
+      notes.silent()
+      readiness.trouble(runtimeName, `does not tell of pods: ${why}`)
+    }
     const path = join(dirname(this.#settings['nri.socket']), notesName)
     const notes = this.#ends.use(new SandboxNotes(path, { source: this.source, clock, log, onRead: known }))
     this.#notes = notes
@@ -138,13 +142,11 @@ export class KubernetesNode implements Disposable {
           known(true)
           readiness.settled(runtimeName)
         } else {
-          notes.silent()
-          readiness.trouble(runtimeName, `does not tell of pods: ${detail}`)
+          silent(detail)
         }
       },
     })
-    readiness.trouble(runtimeName, 'does not tell of pods: not registered yet')
-    notes.silent()
+    silent('not registered yet')
     plugin.start()
     this.#ends.defer(() => { plugin.stop() })
   }

@@ -59,30 +59,24 @@ export class SandboxNotes implements Disposable {
 
   /** The runtime does not tell; said once or more. */
   silent (): void {
-    if (this.#timer !== undefined && !this.#isTold) return
-    this.#isTold = false
-    this.#timer?.cancel()
-    this.#look()
+    if (this.#timer === undefined || this.#isTold) this.#begin(false)
   }
 
   /** The runtime tells, and has told of all there are. */
-  told (): void {
-    this.#isTold = true
-    this.#timer?.cancel()
-    this.#goOn()
-  }
+  told (): void { this.#begin(true) }
 
   /** Whether another agent is told of pods now, and notes them; as of the last look. */
   get areKept (): boolean { return this.#parts.clock.now() - this.#notedAt < freshMs }
 
   /** Notes all that there are, for whoever comes. */
   write (): void {
-    const notes = this.#parts.source.sandboxes().flatMap(({ sandbox }): Note[] => {
-      const inode = inodeOf(sandbox.netns)
-      return inode === undefined ? [] : [{ ...sandbox, inode }]
-    })
+    const { source, clock } = this.#parts
     this.#guarded('cannot be written', () => {
-      writeFileSync(this.#draft, JSON.stringify({ at: this.#parts.clock.now(), sandboxes: notes } satisfies Notes), { mode: 0o600 })
+      const sandboxes = source.sandboxes().flatMap(({ sandbox }): Note[] => {
+        const inode = inodeOf(sandbox.netns)
+        return inode === undefined ? [] : [{ ...sandbox, inode }]
+      })
+      writeFileSync(this.#draft, JSON.stringify({ at: clock.now(), sandboxes } satisfies Notes), { mode: 0o600 })
       renameSync(this.#draft, this.#path)
     })
   }
@@ -94,15 +88,17 @@ export class SandboxNotes implements Disposable {
 
   [Symbol.dispose] (): void { this.#timer?.cancel() }
 
-  #look (): void {
-    this.#guarded('cannot be read', () => { this.#read() })
-    this.#timer = this.#parts.clock.after(lookMs, () => { this.#look() })
+  #begin (isTold: boolean): void {
+    this.#isTold = isTold
+    this.#timer?.cancel()
+    this.#goOn()
   }
 
-  /** So that who reads them knows that they are of now. */
+  /** Writes again what has not changed, so that who reads it knows that it is of now. */
   #goOn (): void {
-    this.write()
-    this.#timer = this.#parts.clock.after(writeMs, () => { this.#goOn() })
+    if (this.#isTold) this.write()
+    else this.#guarded('cannot be read', () => { this.#read() })
+    this.#timer = this.#parts.clock.after(this.#isTold ? writeMs : lookMs, () => { this.#goOn() })
   }
 
   #read (): void {
