@@ -21,9 +21,8 @@ const ownNetns = '/proc/thread-self/ns/net'
 /** Where a DaemonSet mounts the node's /proc/sys/net. */
 const hostSysctls = '/host/proc/sys/net'
 
-let opened: number | undefined
-/** That of this thread, from before it entered another one. Relay threads never do, and hold no descriptor for it. */
-const home = (): number => opened ??= openPath(ownNetns)
+/** The namespace of this thread, once it has entered another one. Relay threads never do, and hold no descriptor for it. */
+let home: number | undefined
 
 /** What may run inside a namespace: not a promise, nor a function that waits. */
 export type Immediate<T> = T extends PromiseLike<unknown> ? never : T
@@ -55,13 +54,7 @@ export class Netns implements Disposable {
 
   /** A new namespace without a name, gone when closed. It has only `lo`, which is down. Needs CAP_SYS_ADMIN. */
   static openNew (): Netns {
-    home()
-    try {
-      call('unshare', () => libc.unshare(CLONE_NEWNET))
-      return new Netns(new Fd(openPath(ownNetns)))
-    } finally {
-      comeBack()
-    }
+    return abroad(() => { call('unshare', () => libc.unshare(CLONE_NEWNET)) }, () => Netns.openOwn())
   }
 
   /** The namespace of this thread. */
@@ -71,13 +64,7 @@ export class Netns implements Disposable {
 
   /** Runs `task` inside. Aborts the process if it cannot come back: going on in a pod's namespace would be worse. */
   run<T> (task: () => Immediate<T>): T {
-    home()
-    call('setns', () => libc.setns(this.#fd.number, CLONE_NEWNET))
-    try {
-      return task()
-    } finally {
-      comeBack()
-    }
+    return abroad(() => { call('setns', () => libc.setns(this.#fd.number, CLONE_NEWNET)) }, task)
   }
 
   /** Reads /proc/sys/net/`name` of the namespace, e.g. `ipv4/ip_local_port_range`; `undefined` where there is none. */
@@ -114,8 +101,19 @@ function openPath (path: string): number {
   return call('open', () => libc.open(path, O_CLOEXEC), path)
 }
 
-function comeBack (): void {
-  if (libc.setns(home(), CLONE_NEWNET) === 0) return
+/** Runs `task` when `leave` has left the namespace of this thread, and comes back. */
+function abroad<T> (leave: () => void, task: () => T): T {
+  home ??= openPath(ownNetns)
+  leave()
+  try {
+    return task()
+  } finally {
+    comeBack(home)
+  }
+}
+
+function comeBack (to: number): void {
+  if (libc.setns(to, CLONE_NEWNET) === 0) return
   console.error('cannot leave a network namespace; aborting')
   process.abort()
 }
