@@ -13,7 +13,7 @@ import { FrameType, encodeHeader } from '../../src/frames/index.ts'
 import { eventually } from '../fixtures/eventually.ts'
 import { inPiecesOf } from '../fixtures/between.ts'
 import { openRoad } from '../fixtures/road.ts'
-import { openTransport } from '../fixtures/transports.ts'
+import { withTransports } from '../fixtures/transports.ts'
 import type { Socket } from 'node:net'
 import type { Transport } from '../../src/relay/index.ts'
 import type { Tamper } from '../fixtures/between.ts'
@@ -94,11 +94,7 @@ function treating ({ piece, what, side, at }: Treatment): Tamper {
 function withPairs (name: string, use: (near: Transport, far: Transport) => Promise<void>): void {
   for (const near of kinds) {
     for (const far of kinds) {
-      t.test(`${name}: ${near} towards ${far}`, async t => {
-        const transports = [openTransport(t, near), openTransport(t, far)] as const
-        await use(...transports)
-        for (const transport of transports) await transport.close()
-      })
+      t.test(`${name}: ${near} towards ${far}`, async t => withTransports(t, [near, far], use))
     }
   }
 }
