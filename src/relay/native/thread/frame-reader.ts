@@ -16,8 +16,14 @@ export interface FrameReaderHooks {
   broken (code: 'handshake-failed' | 'protocol-error', detail: string): void
 }
 
-/** So many bytes cannot have come by reads that filled OpenSSL's buffer: the last one was short (records add a little). */
+/**
+ * So many bytes cannot have come by reads that filled OpenSSL's buffer: the last one was short (records add a little).
+ * But for what a record lacks of which OpenSSL has a part already, it reads no further than the record's end.
+ */
 const surelyShort = readBufferBytes / 2
+
+/** What control frames are read into, one call at a time: to make memory for each costs more than to copy it. */
+const scratch = new Memory(4 * 1024)
 
 export class FrameReader {
   readonly #tls: TlsConnection
@@ -31,7 +37,7 @@ export class FrameReader {
   /** TLS may hold bytes that no edge will tell of. */
   #more = true
   #readsAhead = false
-  /** Bytes since OpenSSL was last known to hold none. */
+  /** Bytes since OpenSSL was last known to hold none; at least `surelyShort` where its reads were not made to be short. */
   #unsettled = 0
   /** `edges` of the wire when OpenSSL first read again after that. */
   #edgesThen = 0
@@ -68,7 +74,7 @@ export class FrameReader {
       if (this.#headerFilled === headerBytes) this.#begin()
       return 0
     }
-    if (this.#control !== undefined) return this.#gather(this.#control)
+    if (this.#type !== FrameType.data) return this.#control === undefined ? this.#gatherWhole() : this.#gather(this.#control)
     const count = this.#read(to, Math.min(room, this.#left))
     if (count <= 0) return -1
     this.#left -= count
@@ -77,6 +83,23 @@ export class FrameReader {
       this.#settle()
     }
     return count
+  }
+
+  /** Nearly every control frame is there as a whole; only the others need memory of their own while they come. */
+  #gatherWhole (): number {
+    const length = this.#left
+    if (length > scratch.length) return this.#gather(this.#control = new Memory(length))
+    const count = this.#read(scratch.address, length)
+    if (count <= 0) return -1
+    this.#left -= count
+    const bytes = scratch.bytes.slice(0, count)
+    if (this.#left === 0) {
+      this.#complete(bytes)
+    } else {
+      this.#control = new Memory(length)
+      this.#control.bytes.set(bytes)
+    }
+    return 0
   }
 
   #gather (control: Memory): number {
@@ -113,7 +136,11 @@ export class FrameReader {
       return count
     }
     switch (count) {
-      case tlsResult.wantsRead: wire.readable = false; this.#more = false; this.#unsettled = 0; break
+      case tlsResult.wantsRead:
+        wire.readable = false
+        this.#more = false
+        this.#unsettled = this.#tls.hasPending ? surelyShort : 0
+        break
       case tlsResult.wantsWrite: wire.writable = false; this.#more = true; break
       case tlsResult.closed: this.#closed(); break
       default: this.#hooks.broken('handshake-failed', this.#tls.error?.code ?? 'read')
@@ -133,9 +160,7 @@ export class FrameReader {
       this.#hooks.begin(type)
       this.#type = type
       this.#left = length
-      if (type === FrameType.data) return
-      if (length === 0) this.#complete(new Uint8Array(0))
-      else this.#control = new Memory(length)
+      if (type !== FrameType.data && length === 0) this.#complete(new Uint8Array(0))
     } catch (error) {
       this.#hooks.broken('protocol-error', error instanceof HandshakeError ? error.detail : 'malformed frame')
     }
