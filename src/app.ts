@@ -66,12 +66,13 @@ export async function startAgent (config: Config, { version, clock = systemClock
 
   const excludedLabels = config.attributes.excludedLabels
   const policies = new Policies(source.manifests(), { unsignedLabels: excludedLabels, sameness: config.sameness, home: config, ownNodeMayEnter: kubernetes !== undefined && config.kubernetes?.ownNode !== 'never' }, observation)
-  const registry = new Registry(() => policies.current(), clock, { graceMs: config.certificates.endConnections ? 0 : Infinity })
   const peering = await openPeering(config, opening)
   const transport = openTransport(config, log, opening)
+  const { lender } = transport
+  const registry = new Registry(() => policies.current(), clock, { graceMs: config.certificates.endConnections ? 0 : Infinity }, lender)
   const node: NodeParts = {
-    recorder, registry, transport, clock, metrics,
-    idle: new IdleSessions(config.reuse, clock),
+    recorder, registry, transport, lender, clock, metrics,
+    idle: new IdleSessions(config.reuse, clock, lender),
     policies: () => policies.current(),
     timeouts: { connectMs: config.connect.timeoutMs, handshakeMs: config.handshake.timeoutMs },
   }

@@ -7,13 +7,14 @@ import { removeCapture, applyCapture } from './apply.ts'
 import { CaptureError } from './error.ts'
 import { portsContain } from './exclusions.ts'
 import { marks } from './marks.ts'
-import { choosePort } from './port-choice.ts'
-import { PortsInUse } from './ports-in-use.ts'
+import { choosePort, overlapsInnerPorts } from './port-choice.ts'
+import { PortsInUse, sharedInnerPorts } from './ports-in-use.ts'
 import type { IpAddress, IpFamily, OriginalDestination, SocketAddress } from '../model/address.ts'
 import type { Fd, Netns, SocketTable } from '../sys/index.ts'
 import type { Applied } from './apply.ts'
 import type { Exclusions } from './exclusions.ts'
 import type { Holder, Standing } from './holders.ts'
+import type { InnerPorts } from './ports-in-use.ts'
 
 /** The sockets that take captured connections; each is for one family. They listen already. */
 export interface Listeners {
@@ -47,6 +48,16 @@ export interface PodCaptureParts {
   readonly otherSockets: SocketTable | undefined
   /** Everything that is to be closed when the capture ends one way or the other. */
   readonly ends: DisposableStack
+}
+
+/** What a dial to the application in a client's name takes, for whoever makes it in our place. */
+export interface InnerDial {
+  /** Of the workload; whoever is given it closes it. */
+  readonly netns: Fd
+  readonly mark: number
+  readonly source: IpAddress
+  readonly to: SocketAddress
+  readonly ports: InnerPorts
 }
 
 /** How often another port is tried when the kernel says that a 4-tuple is in use. */
@@ -147,6 +158,20 @@ export class PodCapture {
       }
     }
     throw new CaptureError('no-free-port', `no port of ${client.ip.text} is free for another connection to port ${to.port}`)
+  }
+
+  /**
+   * What `dialPod` would do, for others to do. `undefined` where only we know which ports are free (beside another agent,
+   * and where ports are excluded that a dial could take), and where there is no descriptor for it.
+   */
+  innerDial (client: SocketAddress, to: SocketAddress): InnerDial | undefined {
+    const isSafe = !this.#ended && this.#parts.otherSockets === undefined && !this.#exclude.outboundPorts.some(overlapsInnerPorts)
+    if (!isSafe) return undefined
+    try {
+      return { netns: this.#parts.netns.duplicate(), mark: marks.pod, source: client.ip, to, ports: sharedInnerPorts }
+    } catch {
+      return undefined
+    }
   }
 
   /** Changes what is excluded; connections that are there keep what they have. Throws `CaptureError`. */

@@ -7,8 +7,15 @@
  * 49152) and away from the ports below 1024 and some, which some servers trust.
  */
 
+import type { PortRange } from './exclusions.ts'
+
 /** Both included. */
 export const innerPorts = { low: 2048, high: 32767 } as const
+
+/** Whether a dial could take one of these. */
+export function overlapsInnerPorts ({ from, to }: PortRange): boolean {
+  return from <= innerPorts.high && to >= innerPorts.low
+}
 
 /**
  * A port for which `taken` says no, or `undefined` when there is none. `random` is uniform in [0, 1); the search

@@ -4,6 +4,19 @@ import { innerPorts } from './port-choice.ts'
 import type { IpAddress, SocketAddress } from '../model/address.ts'
 
 /**
+ * For whoever chooses inner ports in another thread: `inUse` counts the clients of this process that use the port
+ * `low + i`, of whatever address. A port with none is free for any of them.
+ */
+export interface InnerPorts {
+  readonly low: number
+  readonly inUse: Uint16Array<SharedArrayBuffer>
+}
+
+const inUse = new Uint16Array(new SharedArrayBuffer(2 * (innerPorts.high - innerPorts.low + 1)))
+
+export const sharedInnerPorts: InnerPorts = { low: innerPorts.low, inUse }
+
+/**
  * A set of connections on the wire. It holds only those whose client port a dial could take at all: few, as most
  * clients use ports above that range.
  */
@@ -18,10 +31,13 @@ export class PortsInUse {
     if (client.port < innerPorts.low || client.port > innerPorts.high) return () => undefined
     const key = keyOf(client.ip, client.port, to)
     this.#counts.set(key, (this.#counts.get(key) ?? 0) + 1)
+    Atomics.add(inUse, client.port - innerPorts.low, 1)
     let held = true
     return () => {
-      if (held) this.#leave(key)
+      if (!held) return
       held = false
+      Atomics.sub(inUse, client.port - innerPorts.low, 1)
+      this.#leave(key)
     }
   }
 

@@ -2,6 +2,7 @@
 
 export { FrameAllowance } from './allowance.ts'
 export { FrameParser, FrameType, decodeHeader, encodeFrame, encodeHeader, headerBytes, maxDataBytes, putHeader } from './frames.ts'
+export { GreetingPattern } from './greeting-pattern.ts'
 export { alpnName, flowExporterLabel } from './names.ts'
 export { HandshakeError } from './error.ts'
 export {

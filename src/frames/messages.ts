@@ -33,6 +33,8 @@ import type { SecureMode } from '../model/mode.ts'
 
 export const protocolVersion = 2
 export const flowIdBytes = 16
+/** Where the flow id is in the payload of a greeting. */
+export const greetingFlowIdAt = 2
 
 export type Role = 'client' | 'server'
 
@@ -87,7 +89,7 @@ export function encodeGreeting ({ role, flowId, address }: Greeting): Uint8Array
   const view = new DataView(payload.buffer)
   payload[0] = protocolVersion
   payload[1] = roleCodes[role]
-  payload.set(flowId, 2)
+  payload.set(flowId, greetingFlowIdAt)
   payload[2 + flowIdBytes] = family
   words.forEach((word, i) => { view.setUint32(3 + flowIdBytes + 4 * i, word) })
   view.setUint16(payload.length - 2, address.port)

@@ -23,37 +23,18 @@
 import {
   FrameType, decodeGreeting, decodeVerdict, encodeCertificate, encodeGoingAway, encodeGreeting, encodeReset, encodeVerdict, flowIdOf, HandshakeError,
 } from '../frames/index.ts'
-import { verifyChain } from '../identity/index.ts'
 import { Emitter } from '../lib/emitter.ts'
 import { messageOf } from '../lib/error.ts'
 import { sameSocketAddress } from '../model/address.ts'
 import { stricterOf } from '../model/mode.ts'
 import { sameSpiffeId } from '../model/spiffe-id.ts'
+import { verify } from './proof.ts'
 import type { ResetReason, Role, VerdictMessage } from '../frames/index.ts'
-import type { Svid, SvidSource, TrustBundles, TrustSource } from '../identity/index.ts'
-import type { Clock } from '../lib/clock.ts'
+import type { Svid, TrustBundles } from '../identity/index.ts'
 import type { SocketAddress } from '../model/address.ts'
 import type { SecureMode } from '../model/mode.ts'
-import type { Identity } from '../model/workload.ts'
 import type { ControlChannel } from './control.ts'
-import type { TlsOptions } from './tls.ts'
-
-/** What a handshake needs. `svids` can vouch for one pod only: the one whose connection it is. */
-export interface HandshakeParts extends TlsOptions {
-  /** The least that the pod is content with, as of now. */
-  readonly mode: SecureMode
-  readonly svids: SvidSource
-  readonly trust: TrustSource
-  readonly clock: Clock
-}
-
-/** Whom the handshake has proven. */
-export interface ProvenPeer {
-  readonly identity: Identity
-  readonly notAfterMs: number
-  /** The chain as shown, leaf first, DER: it is verified again when trust changes. */
-  readonly chain: readonly Uint8Array[]
-}
+import type { HandshakeParts, ProvenPeer } from './proof.ts'
 
 /** A connection under TLS, before anybody has looked at what the peer has shown. */
 export interface Secured<C extends ControlChannel> {
@@ -73,6 +54,15 @@ export interface Secured<C extends ControlChannel> {
   cut (reason?: Error): void
 }
 
+/** What is the same in all greetings of a session; whole frames, each with the flow id of the first connection. */
+export interface SessionPattern {
+  readonly flowId: Uint8Array
+  /** How many connections it has carried. */
+  readonly uses: number
+  readonly ours: Uint8Array
+  readonly theirs: Uint8Array
+}
+
 /** Made by `prove` only, so that nobody has a session with a peer that was not proven. */
 export class Session<C extends ControlChannel = ControlChannel> implements Disposable {
   readonly channel: C
@@ -86,11 +76,14 @@ export class Session<C extends ControlChannel = ControlChannel> implements Dispo
   readonly #trust: TrustBundles
   readonly #sinceMs: number
   #peer: ProvenPeer
+  /** Of our certificates, the last one that the peer has seen. */
+  #shown: Svid
   #ours: SecureMode | undefined
   #theirs: SecureMode | undefined
   #isEnding = false
   #uses = 1
-  #flowId: Uint8Array
+  /** Of the present connection; made when somebody asks. */
+  #flowId: Uint8Array | undefined
   #isResting = false
   #isLast = false
   #reached: SocketAddress | undefined
@@ -99,9 +92,9 @@ export class Session<C extends ControlChannel = ControlChannel> implements Dispo
     this.#trust = parts.trust.bundles()
     this.#peer = verify(secured.chain, this.#trust, parts)
     this.#secured = secured
+    this.#shown = secured.svid
     this.#parts = parts
     this.#sinceMs = parts.clock.monotonic()
-    this.#flowId = secured.flowId
     this.channel = secured.channel
   }
 
@@ -123,7 +116,7 @@ export class Session<C extends ControlChannel = ControlChannel> implements Dispo
   get peer (): ProvenPeer { return this.#peer }
 
   /** Names the connection that it carries now in the records of both ends; 32 hex digits. */
-  get flowId (): string { return Buffer.from(this.#flowId).toString('hex') }
+  get flowId (): string { return Buffer.from(this.#id).toString('hex') }
 
   /** Whether it stands between two connections. */
   get isResting (): boolean { return this.#isResting }
@@ -157,7 +150,7 @@ export class Session<C extends ControlChannel = ControlChannel> implements Dispo
     this.#isResting = false
     this.#uses++
     this.#ours = this.#theirs = undefined
-    this.#flowId = flowIdOf(this.#secured.flowId, this.#uses)
+    this.#flowId = undefined
     this.channel.begin()
   }
 
@@ -177,7 +170,7 @@ export class Session<C extends ControlChannel = ControlChannel> implements Dispo
   }
 
   greet (address: SocketAddress): void {
-    this.channel.send(encodeGreeting({ role: this.#secured.role, flowId: this.#flowId, address }))
+    this.channel.send(encodeGreeting({ role: this.#secured.role, flowId: this.#id, address }))
   }
 
   /**
@@ -186,10 +179,21 @@ export class Session<C extends ControlChannel = ControlChannel> implements Dispo
    */
   async greeted (): Promise<SocketAddress> {
     const payload = await this.channel.next(FrameType.greeting)
-    const { address } = decodeGreeting(payload, this.#secured.role === 'client' ? 'server' : 'client', this.#flowId)
+    const { address } = decodeGreeting(payload, this.#otherRole, this.#id)
     this.#reached ??= address
     if (!sameSocketAddress(address, this.#reached)) throw new HandshakeError('protocol-error', 'another destination in the same session')
     return address
+  }
+
+  /** What the greetings are made of, for who sends and expects them in our place; `ours` is the address that we tell. Only after the first. */
+  pattern (ours: SocketAddress): SessionPattern {
+    if (this.#reached === undefined) throw new Error('the other end has not greeted yet')
+    const { role, flowId } = this.#secured
+    return {
+      flowId, uses: this.#uses,
+      ours: encodeGreeting({ role, flowId, address: ours }),
+      theirs: encodeGreeting({ role: this.#otherRole, flowId, address: this.#reached }),
+    }
   }
 
   /** The least that a verdict of ours may be content with. */
@@ -222,8 +226,12 @@ export class Session<C extends ControlChannel = ControlChannel> implements Dispo
     return verdict
   }
 
+  /** Whether the peer was shown this certificate. */
+  shows (svid: Svid): boolean { return this.#shown === svid }
+
   /** Shows the peer our new certificate. */
   renew (svid: Svid): void {
+    this.#shown = svid
     this.channel.send(encodeCertificate(svid.certificates))
   }
 
@@ -270,26 +278,11 @@ export class Session<C extends ControlChannel = ControlChannel> implements Dispo
     this.#secured.cut()
   }
 
+  get #id (): Uint8Array { return this.#flowId ??= flowIdOf(this.#secured.flowId, this.#uses) }
+
+  get #otherRole (): Role { return this.#secured.role === 'client' ? 'server' : 'client' }
+
   #agree (): void {
     if (this.#ours !== undefined && this.#theirs !== undefined) this.agreed.emit(this.mode)
-  }
-}
-
-/** Verifies a chain as of now; throws HandshakeError 'peer-untrusted' with the identity code as detail. */
-function verify (chain: readonly Uint8Array[], trust: TrustBundles, { clock }: HandshakeParts): ProvenPeer {
-  const proven = verifyChain(chain, trust, clock.now())
-  if (!proven.ok) throw new HandshakeError('peer-untrusted', proven.code, { cause: new Error(proven.message) })
-  return { identity: proven.identity, notAfterMs: proven.notAfterMs, chain }
-}
-
-/**
- * Our pod's certificate. Right after a change of the pod's labels it may be a moment away, and is waited for. Rejects
- * with HandshakeError 'no-identity'.
- */
-export async function ownSvid ({ svids }: HandshakeParts, signal: AbortSignal): Promise<Svid> {
-  try {
-    return svids.current() ?? await svids.ready(signal)
-  } catch (error) {
-    throw new HandshakeError('no-identity', 'no valid certificate in time', { cause: error })
   }
 }

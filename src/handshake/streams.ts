@@ -3,13 +3,14 @@
 import { flowExporterLabel, flowIdBytes } from '../frames/index.ts'
 import { resetSocket } from '../sys/index.ts'
 import { FrameChannel } from './channel.ts'
-import { Session, ownSvid } from './session.ts'
+import { ownSvid } from './proof.ts'
+import { Session } from './session.ts'
 import { acceptTls, connectTls, peerChain } from './tls.ts'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import type { Role } from '../frames/index.ts'
 import type { Svid } from '../identity/index.ts'
-import type { HandshakeParts } from './session.ts'
+import type { HandshakeParts } from './proof.ts'
 
 /** Proves both ends of a connection that the local pod has opened. Ends `socket` when it throws. */
 export async function secureOutbound (socket: Socket, parts: HandshakeParts, signal: AbortSignal): Promise<Session<FrameChannel>> {

@@ -3,17 +3,19 @@
 export type Unsubscribe = () => void
 
 export class Emitter<T> {
-  readonly #listeners = new Set<(event: T) => void>()
+  /** Made for the first one: of many things nobody ever wants to hear. */
+  #listeners: Set<(event: T) => void> | undefined
 
   on (listener: (event: T) => void): Unsubscribe {
-    this.#listeners.add(listener)
-    return () => { this.#listeners.delete(listener) }
+    const listeners = this.#listeners ??= new Set()
+    listeners.add(listener)
+    return () => { listeners.delete(listener) }
   }
 
   /** Tells every listener; the first error is thrown after all have heard. */
   emit (event: T): void {
     const errors: unknown[] = []
-    for (const listener of [...this.#listeners]) {
+    for (const listener of [...this.#listeners ?? []]) {
       try { listener(event) } catch (error) { errors.push(error) }
     }
     if (errors.length > 0) throw errors[0]

@@ -11,7 +11,7 @@ import { Revocation } from '../relay/index.ts'
 import { Holding } from './holding.ts'
 import { nobodysNode } from './peering.ts'
 import { serveListeners } from './pod-listeners.ts'
-import type { Capture, PodCapture } from '../capture/index.ts'
+import type { Capture, InnerDial, PodCapture } from '../capture/index.ts'
 import type { ClusterChange, LocalWorkload } from '../cluster/index.ts'
 import type { HandshakeParts } from '../handshake/index.ts'
 import type { RotationOptions, RotationParts, Svid } from '../identity/index.ts'
@@ -75,7 +75,7 @@ export class EnforcedPod implements LocalPod {
     this.#holding = new Holding(workload, {
       capture, readiness, clock: node.clock, log: this.#log, closing: this.closing,
       certified: () => this.#svids.ready(this.closing),
-      lost: () => { node.idle.drop(this) }, // their sockets are of the namespace that is gone
+      unsettled: () => { node.idle.drop(this) }, // their sockets are of the namespace that is gone, or their dials of the rules that were
       notCaptured: why => { this.#tell('NotCaptured', why) },
       serve: held => serveListeners(held, this, node, this.#log),
     })
@@ -145,6 +145,8 @@ export class EnforcedPod implements LocalPod {
   async dialPod (client: Connection, to: OriginalDestination, signal: AbortSignal): Promise<Connection> {
     return await this.#held().dialPod(client.remote, to, this.#connect(client, signal))
   }
+
+  innerDial (client: Connection, to: OriginalDestination): InnerDial | undefined { return this.#holding.capture?.innerDial(client.remote, to) }
 
   agentAnswered (server: Connection): boolean { return this.#parts.peering.agentAnswered(server) }
   agentSpeaks (client: Connection): boolean { return this.#parts.peering.agentSpeaks(client) }

@@ -33,8 +33,8 @@ export interface HoldingParts {
   readonly closing: AbortSignal
   /** Resolves when the workload can prove who it is. */
   readonly certified: () => Promise<unknown>
-  /** Told when the namespace is held no longer, and will be tried again. */
-  readonly lost: () => void
+  /** Told when what rests of the workload cannot be gone on with: the namespace is held no longer, or by other rules. */
+  readonly unsettled: () => void
   /** Told when it fails again and again. */
   readonly notCaptured: (why: string) => void
   /** Begins to serve what comes. */
@@ -161,7 +161,7 @@ export class Holding {
   #retry (error: unknown): void {
     if (this.#parts.closing.aborted) return
     this.#release('waiting')
-    this.#parts.lost()
+    this.#parts.unsettled()
     this.#parts.readiness.awaits(this.#condition, messageOf(error))
     // A pod that ends takes its namespace along a moment before we hear of it.
     if (this.#attempt >= tellAttempt) this.#parts.notCaptured(messageOf(error))
@@ -186,6 +186,7 @@ export class Holding {
   async #exclude (exclude: Exclusions): Promise<void> {
     try {
       await this.#capture?.exclude(rangesOf(exclude))
+      this.#parts.unsettled()
       this.#parts.log.warn('exclusions have changed', { excluded: describe(exclude) })
     } catch (error) {
       this.#parts.log.error('exclusions could not be changed; the former ones stay', { error })

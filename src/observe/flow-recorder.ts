@@ -48,9 +48,9 @@ export class FlowRecorder {
     this.#events = { inbound: this.#eventsOf('inbound'), outbound: this.#eventsOf('outbound') }
   }
 
-  /** A socket was accepted. The caller disposes of the flow (`using`), which ends in exactly one record. */
-  open (direction: Direction, addresses: FlowAddresses): Flow {
-    const flow = new Flow(direction, addresses, this.#events[direction])
+  /** A socket was accepted, `agoMs` before now. The caller disposes of the flow (`using`), which ends in exactly one record. */
+  open (direction: Direction, addresses: FlowAddresses, agoMs = 0): Flow {
+    const flow = new Flow(direction, addresses, this.#events[direction], agoMs)
     this.#open.add(flow)
     this.#parts.metrics.flowStarted(direction)
     return flow

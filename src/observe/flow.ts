@@ -64,11 +64,11 @@ export class Flow implements Disposable {
   #closed = false
 
   /** Made by `FlowRecorder.open` only. */
-  constructor (direction: Direction, addresses: FlowAddresses, events: FlowEvents) {
+  constructor (direction: Direction, addresses: FlowAddresses, events: FlowEvents, agoMs: number) {
     this.direction = direction
     this.addresses = addresses
     this.#events = events
-    this.#startMs = events.monotonic()
+    this.#startMs = events.monotonic() - agoMs
   }
 
   /** 32 hex digits; the inbound end takes over the one that the outbound end told in its greeting. */

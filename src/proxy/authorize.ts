@@ -2,7 +2,7 @@
  * Turns a registered connection into a permit, or a denial. Pure but for the flow record.
  *
  * A Permit cannot be made anywhere else: the constructor is not exported, and its private field makes a
- * look-alike object fail to compile. `forward` takes nothing less.
+ * look-alike object fail to compile. `forward` takes nothing less. And what is lent is lent on a StandingPermit.
  */
 
 import { stricterOf } from '../model/mode.ts'
@@ -12,6 +12,7 @@ import type { VerdictMessage } from '../handshake/index.ts'
 import type { SecureMode } from '../model/mode.ts'
 import type { Decision } from '../model/verdict.ts'
 import type { PolicyDecision } from '../policy/index.ts'
+import type { Lender } from '../relay/index.ts'
 import type { NodeParts, Secured } from './pod.ts'
 import type { Entry } from './registry.ts'
 
@@ -26,7 +27,31 @@ class Permit {
   get entry (): Entry { return this.#entry }
 }
 
-export type { Permit }
+/**
+ * Permits the connections that follow one on its session, each as that one was permitted, until something changes that
+ * the decision rests on. Whoever begins one has to look at `state` first (`relay/lending.ts`).
+ */
+class StandingPermit {
+  readonly #lender: Pick<Lender, 'state'>
+  readonly state: number
+  /** When the answer may change by time alone, ms since the epoch. */
+  readonly untilMs: number
+  readonly decision: PolicyDecision
+  readonly message: VerdictMessage
+
+  constructor (lender: Pick<Lender, 'state'>, state: number, untilMs: number, decision: PolicyDecision, message: VerdictMessage) {
+    this.#lender = lender
+    this.state = state
+    this.untilMs = untilMs
+    this.decision = decision
+    this.message = message
+  }
+
+  /** Whether nothing has changed since. */
+  get isCurrent (): boolean { return this.#lender.state === this.state }
+}
+
+export type { Permit, StandingPermit }
 
 /** What this end says; `message` is for the other end, if it is an agent. */
 export type Judgement =
@@ -41,6 +66,18 @@ export function authorize (entry: Entry, node: Pick<NodeParts, 'policies' | 'clo
   entry.permitted = decision.action === 'allow' ? decision : undefined
   const message = messageOf(decision, leastFor(entry.secured, decision))
   return message.accepted ? { kind: 'permitted', permit: new Permit(entry), message } : { kind: 'denied', message }
+}
+
+/** Asks policy about the connections that may follow on the session of `entry`; `undefined` where each has to be asked about. */
+export function authorizeNext (entry: Entry, { lender, policies, clock }: Pick<NodeParts, 'lender' | 'policies' | 'clock'>): StandingPermit | undefined {
+  const { secured } = entry
+  if (lender === undefined || secured.kind === 'plain' || !secured.session.mayCarryAnother) return undefined
+  const { state } = lender // first: what changes from now on changes it
+  const nowMs = clock.now()
+  const decision = policies().decide(questionOf(entry, nowMs))
+  const message = messageOf(decision, leastFor(secured, decision))
+  const untilMs = Math.min(secured.session.notAfterMs, policies().nextChangeMs(nowMs))
+  return message.accepted ? new StandingPermit(lender, state, untilMs, decision, message) : undefined
 }
 
 /** What the pod is content with, unless a rule requires more. */

@@ -25,19 +25,24 @@ export function dialing (pod: LocalPod, { clock, timeouts }: NodeParts): Deadlin
 
 /** The time that the two ends have to agree, and a place among the pod's handshakes. Ends with the pod, too. */
 export class Agreement implements Disposable {
-  readonly #place: Disposable
-  readonly #deadline: Deadline
+  #place: Disposable | undefined
+  #deadline: Deadline | undefined
 
   constructor (place: Disposable, deadline: Deadline) {
     this.#place = place
     this.#deadline = deadline
   }
 
-  get signal (): AbortSignal { return this.#deadline.signal }
+  get signal (): AbortSignal {
+    if (this.#deadline === undefined) throw new Error('the two ends have agreed')
+    return this.#deadline.signal
+  }
 
+  /** Keeps nothing: this lives as long as the connection. */
   [Symbol.dispose] (): void {
-    this.#deadline[Symbol.dispose]()
-    this.#place[Symbol.dispose]()
+    this.#deadline?.[Symbol.dispose]()
+    this.#place?.[Symbol.dispose]()
+    this.#deadline = this.#place = undefined
   }
 }
 
@@ -52,7 +57,7 @@ export function agreeing (pod: LocalPod, { clock, timeouts }: NodeParts): Agreem
  * The time that the other end has to answer on an idle session; then the session counts as dead, and the client takes
  * a fresh one. Less than an application would wait, and more than a packet that is lost takes to be sent again.
  */
-const answerMs = 2000
+export const answerMs = 2000
 
 /** Ends with the pod, too. */
 export function answering (pod: LocalPod, { clock }: NodeParts): Deadline {

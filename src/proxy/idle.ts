@@ -6,6 +6,9 @@
  * for too long, is too old or has carried enough; when there are too many, the one that has rested longest; and all
  * of a pod when its certificate, its labels, or trust change, or when it goes away. The other end is told first.
  *
+ * Where the transport can, what rests is lent to it meanwhile, and it serves the next connections by itself (repeats.ts).
+ * Then it ends the session in time; here is known which there are, and what ends them all.
+ *
  * A session belongs to the pod whose certificate it was opened with, so it is kept under that pod itself and never
  * under an address: pods of a node may have equal ones. What it may carry is judged anew each time, by what both ends
  * are then (`authorize`); nothing here allows anything.
@@ -17,7 +20,9 @@ import type { Session } from '../handshake/index.ts'
 import type { Clock, Timer } from '../lib/clock.ts'
 import type { OriginalDestination } from '../model/address.ts'
 import type { Direction } from '../model/flow.ts'
+import type { Lender, Loan } from '../relay/index.ts'
 import type { LocalPod } from './pod.ts'
+import type { Offer } from './repeats.ts'
 
 export interface ReuseOptions {
   /** How many connections a session may carry after its first; 0: every connection has a session of its own. */
@@ -40,12 +45,16 @@ interface Idle {
   readonly pod: LocalPod
   readonly session: Session
   readonly direction: Direction
-  /** The destination as it was dialled; empty at a server's end. */
+  /** As it was dialled; `undefined` at a server's end. */
+  readonly to: OriginalDestination | undefined
+  /** The same as text, or empty. */
   readonly key: string
   readonly restMs: number
   readonly ageMs: number
   /** Called once: whether another connection begins. */
   readonly done: (isNext: boolean) => void
+  readonly offer: Offer | undefined
+  loan?: Loan | undefined
   timer?: Timer
   hush?: () => void
 }
@@ -64,24 +73,26 @@ const serverPatience = 1.5
 export class IdleSessions {
   readonly #options: ReuseOptions
   readonly #clock: Clock
+  readonly #lender: Pick<Lender, 'revoke'> | undefined
   readonly #all = new Set<Idle>()
   readonly #shelves = new Map<LocalPod, Shelf>()
   readonly #counts = { inbound: 0, outbound: 0 }
   #isClosed = false
 
-  constructor (options: ReuseOptions, clock: Clock) {
+  constructor (options: ReuseOptions, clock: Clock, lender?: Pick<Lender, 'revoke'>) {
     this.#options = options
     this.#clock = clock
+    this.#lender = lender
   }
 
   /** How many rest now. */
   get counts (): Readonly<Record<Direction, number>> { return this.#counts }
 
   /** Client's end: keeps a session that rests for the next connection of `pod` to `to`, or ends it. */
-  keep (session: Session, pod: LocalPod, to: OriginalDestination): void {
+  keep (session: Session, pod: LocalPod, to: OriginalDestination, offer?: Offer): void {
     const { idleMs: restMs, ageMs, rewrittenAgeMs } = this.#options
     const isRewritten = session.reached === undefined || !sameSocketAddress(session.reached, to)
-    this.#hold({ pod, session, direction: 'outbound', key: formatSocketAddress(to), restMs, ageMs: isRewritten ? rewrittenAgeMs : ageMs, done: () => {} })
+    this.#hold({ pod, session, direction: 'outbound', to, key: formatSocketAddress(to), restMs, ageMs: isRewritten ? rewrittenAgeMs : ageMs, done: () => {}, offer })
   }
 
   /** Begins the next connection of `pod` to `to` on the session that was kept last, of those that `fits` holds for. */
@@ -89,7 +100,7 @@ export class IdleSessions {
     const stack = this.#shelves.get(pod)?.stacks.get(formatSocketAddress(to)) ?? []
     for (let i = stack.length - 1; i >= 0; i--) { // what ends on the way leaves those before it where they are
       const idle = stack[i]
-      if (idle === undefined || !fits(idle.session)) continue
+      if (idle === undefined || idle.loan !== undefined || !fits(idle.session)) continue
       if (!this.#mayContinue(idle)) { this.#end(idle); continue }
       this.#release(idle)
       idle.session.next()
@@ -99,15 +110,16 @@ export class IdleSessions {
   }
 
   /** Server's end: resolves with true when the client has begun another connection, with false when there is none. */
-  async next (session: Session, pod: LocalPod): Promise<boolean> {
+  async next (session: Session, pod: LocalPod, offer?: Offer): Promise<boolean> {
     const { idleMs, ageMs } = this.#options
     return await new Promise(done => {
-      this.#hold({ pod, session, direction: 'inbound', key: '', restMs: idleMs * serverPatience, ageMs, done })
+      this.#hold({ pod, session, direction: 'inbound', to: undefined, key: '', restMs: idleMs * serverPatience, ageMs, done, offer })
     })
   }
 
   /** Ends what rests of `pod`; with `to`, only what was dialled there. */
   drop (pod: LocalPod, to?: OriginalDestination): void {
+    if (to === undefined) this.#lender?.revoke() // what carries a connection now is found to have changed when that is over
     const shelf = this.#shelves.get(pod)
     const dropped = to === undefined ? shelf?.all : shelf?.stacks.get(formatSocketAddress(to))
     for (const idle of [...dropped ?? []]) this.#end(idle)
@@ -116,18 +128,51 @@ export class IdleSessions {
   /** Ends everything, and keeps nothing from now on. */
   close (): void {
     this.#isClosed = true
+    this.#lender?.revoke()
     for (const idle of [...this.#all]) this.#end(idle)
   }
 
   #hold (idle: Idle): void {
-    const { pod, session, restMs, ageMs } = idle
-    const lasts = session.notAfterMs - this.#clock.now() > restMs
-    if (this.#isClosed || pod.closing.aborted || session.uses > this.#options.uses || !lasts || !this.#mayContinue(idle)) {
-      void session.close()
+    if (!this.#mayRest(idle)) {
+      void idle.session.close()
       idle.done(false)
       return
     }
     this.#shelve(idle)
+    this.#lend(idle)
+    if (idle.loan === undefined) this.#watch(idle)
+  }
+
+  #mayRest (idle: Idle): boolean {
+    const { pod, session, restMs } = idle
+    const lasts = session.notAfterMs - this.#clock.now() > restMs
+    return !this.#isClosed && !pod.closing.aborted && session.uses <= this.#options.uses && lasts && this.#mayContinue(idle)
+  }
+
+  #lend (idle: Idle): void {
+    const { session, restMs, ageMs } = idle
+    idle.loan = idle.offer?.({ mostUses: this.#options.uses, restMs, ageMs: ageMs - session.ageMs }, {
+      begun: () => { this.#release(idle) },
+      rests: () => {
+        if (this.#mayRest(idle)) this.#shelve(idle)
+        else this.#end(idle)
+      },
+      returned: () => {
+        idle.loan = undefined
+        if (this.#mayRest(idle)) this.#watch(idle)
+        else this.#end(idle)
+      },
+      gone: isStale => {
+        this.#release(idle)
+        idle.done(false)
+        if (isStale) this.drop(idle.pod, idle.to)
+      },
+    })
+  }
+
+  /** Until the other end speaks, or time is up. */
+  #watch (idle: Idle): void {
+    const { session, restMs, ageMs } = idle
     idle.timer = this.#clock.after(Math.min(restMs, ageMs - session.ageMs), () => { this.#end(idle) })
     idle.hush = session.channel.listen(type => { this.#heard(idle, type) }) // perhaps at once
   }
@@ -175,7 +220,8 @@ export class IdleSessions {
 
   #end (idle: Idle): void {
     this.#release(idle)
-    void idle.session.goAway()
+    if (idle.loan === undefined) void idle.session.goAway()
+    else idle.loan.end()
     idle.done(false)
   }
 

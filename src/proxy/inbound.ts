@@ -10,19 +10,27 @@ import { authorize } from './authorize.ts'
 import { addressesOf, agreeing, carriedBy, dialing, dismiss, measured, nobodyObjects } from './begin.ts'
 import { endOf, forward } from './forward.ts'
 import { outcomeOfError, resetReasonOf } from './outcome-of.ts'
+import { offerNext } from './repeats.ts'
 import type { Session, VerdictMessage } from '../handshake/index.ts'
 import type { Flow } from '../observe/index.ts'
 import type { Connection } from '../relay/index.ts'
 import type { LocalPod, NodeParts, Secured } from './pod.ts'
+import type { Offer } from './repeats.ts'
 
 /** Serves what comes over one accepted connection, until its end; never rejects. */
 export async function serveInbound (client: Connection, pod: LocalPod, node: NodeParts): Promise<void> {
-  let session = await serveOne(client, undefined, pod, node)
-  while (session !== undefined && await node.idle.next(session, pod)) session = await serveOne(client, session, pod, node)
+  let served = await serveOne(client, undefined, pod, node)
+  while (served !== undefined && await node.idle.next(served.session, pod, served.offer)) served = await serveOne(client, served.session, pod, node)
+}
+
+/** A session that may carry another connection, and perhaps without being asked about it. */
+interface Served {
+  readonly session: Session
+  readonly offer: Offer | undefined
 }
 
 /** Serves the first connection, or the next one of `known`; the session that may carry another is the result. */
-async function serveOne (client: Connection, known: Session | undefined, pod: LocalPod, node: NodeParts): Promise<Session | undefined> {
+async function serveOne (client: Connection, known: Session | undefined, pod: LocalPod, node: NodeParts): Promise<Served | undefined> {
   using flow = node.recorder.open('inbound', addressesOf(client))
   using ends = new DisposableStack()
   ends.use(known)
@@ -51,7 +59,7 @@ async function serveOne (client: Connection, known: Session | undefined, pod: Lo
     const application = await dialApplication(client, secured, flow, pod, node)
     const { outcome, detail } = await forward(judgement.permit, endOf(secured), application, node)
     flow.close(outcome, detail)
-    return secured.kind === 'verified' && secured.session.isResting ? secured.session : undefined
+    return secured.kind === 'verified' && secured.session.isResting ? { session: secured.session, offer: offerNext(entry, client, node) } : undefined
   } catch (error) {
     client.reset()
     const { outcome, detail } = outcomeOfError(error)

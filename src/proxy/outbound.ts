@@ -9,6 +9,7 @@ import { authorize } from './authorize.ts'
 import { addressesOf, agreeing, answering, carriedBy, dialing, dismiss, measured, nobodyObjects } from './begin.ts'
 import { endOf, forward } from './forward.ts'
 import { outcomeOfError } from './outcome-of.ts'
+import { offerNext } from './repeats.ts'
 import type { VerdictMessage } from '../handshake/index.ts'
 import type { SocketAddress } from '../model/address.ts'
 import type { Flow } from '../observe/index.ts'
@@ -66,7 +67,7 @@ async function decide (secured: Secured, destination: SocketAddress, client: Con
   }
   const { outcome, detail } = await forward(judgement.permit, client, endOf(secured), node)
   flow.close(outcome, detail)
-  if (secured.kind === 'verified' && secured.session.isResting) node.idle.keep(secured.session, pod, flow.addresses.originalDestination)
+  if (secured.kind === 'verified' && secured.session.isResting) node.idle.keep(secured.session, pod, flow.addresses.originalDestination, offerNext(entry, client, node))
   return true
 }
 

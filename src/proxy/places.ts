@@ -32,10 +32,15 @@ export class Places {
 
   get taken (): number { return this.#taken }
 
+  /** As `take`, for a connection that is there already: counted, and never refused. */
+  occupy (): Disposable {
+    this.#taken++
+    return new Place(this.#give)
+  }
+
   /** Takes a place until it is disposed of; throws LimitError when there is none. */
   take (): Disposable {
     if (this.#taken >= this.#most) throw new LimitError(`${this.#most} connections are open`)
-    this.#taken++
-    return new Place(this.#give)
+    return this.occupy()
   }
 }

@@ -1,5 +1,6 @@
 /** What the two pages know of a local pod and of the node: interfaces, so that tests can play either. */
 
+import type { InnerDial } from '../capture/index.ts'
 import type { HandshakeParts, Session } from '../handshake/index.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { ClientAddress, OriginalDestination } from '../model/address.ts'
@@ -7,7 +8,7 @@ import type { UnverifiedPeer } from '../model/peer.ts'
 import type { Identity } from '../model/workload.ts'
 import type { FlowRecorder, Metrics } from '../observe/index.ts'
 import type { PolicySet } from '../policy/index.ts'
-import type { Connection, Transport } from '../relay/index.ts'
+import type { Connection, Lender, Transport } from '../relay/index.ts'
 import type { IdleSessions } from './idle.ts'
 import type { Places } from './places.ts'
 import type { Registry } from './registry.ts'
@@ -27,6 +28,8 @@ export interface LocalPod {
   dialOut (client: Connection, to: OriginalDestination, signal: AbortSignal): Promise<Connection>
   /** Dials the application in the pod, with the client's address as source. */
   dialPod (client: Connection, to: OriginalDestination, signal: AbortSignal): Promise<Connection>
+  /** What `dialPod` takes, for others to dial the application of the pod; `undefined` where only the pod can. */
+  innerDial (client: Connection, to: OriginalDestination): InnerDial | undefined
   /** Whether an agent answered on a connection of `dialOut`. */
   agentAnswered (server: Connection): boolean
   /** Whether an agent has opened an accepted inbound connection. */
@@ -46,6 +49,8 @@ export interface Timeouts {
 export interface NodeParts {
   readonly recorder: FlowRecorder
   readonly transport: Transport
+  /** Of the transport, where sessions are lent. */
+  readonly lender: Lender | undefined
   readonly registry: Registry
   readonly idle: IdleSessions
   /** The policies as of now. */

@@ -26,8 +26,27 @@ export class Revocation extends Error {
   }
 }
 
-/** What aborts a live connection from outside: policy, expiry, shutdown. Its `reason` is a Revocation. */
-export type RevokeSignal = AbortSignal
+/** What ends a live connection from outside: policy, expiry, shutdown. Whoever forwards it listens; nobody else. */
+export interface Revocable {
+  /** Why it was revoked, once it was. */
+  readonly why: Revocation | undefined
+  onRevoked: ((why: Revocation) => void) | undefined
+}
+
+/** Revokes once. In place of an AbortController, which takes a kilobyte for each connection. */
+export class Revoker implements Revocable {
+  onRevoked: ((why: Revocation) => void) | undefined
+  #why: Revocation | undefined
+
+  get why (): Revocation | undefined { return this.#why }
+
+  /** The first reason counts. */
+  revoke (why: Revocation): void {
+    if (this.#why !== undefined) return
+    this.#why = why
+    this.onRevoked?.(why)
+  }
+}
 
 /** Hears of every application byte that was passed on, by the side that it came from. */
 export type Meter = (from: Side, bytes: number) => void

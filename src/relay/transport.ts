@@ -9,7 +9,8 @@
 import type { HandshakeParts, Session } from '../handshake/index.ts'
 import type { SocketAddress } from '../model/address.ts'
 import type { Fd } from '../sys/index.ts'
-import type { Ending, Meter, RevokeSignal } from './ending.ts'
+import type { Ending, Meter, Revocable } from './ending.ts'
+import type { Lender } from './lending.ts'
 
 /**
  * A connected TCP socket that nobody has read from. Securing, forwarding or resetting takes it away; its addresses stay
@@ -51,6 +52,8 @@ export interface Transport {
   readonly kind: 'streams' | 'native'
   /** Whether connections can leave TLS: else they stay with `encrypt`, whatever the pod asks for. */
   readonly leavesTls: boolean
+  /** Serves what follows on sessions by itself; `undefined` where it cannot. */
+  readonly lender: Lender | undefined
   /** Rejects with an Error when the process cannot go on using it: a thread has died. Never resolves. */
   readonly failed: Promise<never>
   /** Accepts on a listening descriptor, which is taken over. */
@@ -67,7 +70,7 @@ export interface Transport {
    * Moves bytes until both directions have ended. Resolves once, when it is over; never rejects. Sockets are then gone,
    * and so are sessions, unless it was 'completed' and the session rests: then it may carry another connection.
    */
-  forward (client: End, server: End, meter: Meter, revoke: RevokeSignal): Promise<Ending>
+  forward (client: End, server: End, meter: Meter, revocable: Revocable): Promise<Ending>
   /** Ends all that is left, and the threads. */
   close (): Promise<void>
 }

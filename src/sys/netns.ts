@@ -21,7 +21,7 @@ const ownNetns = '/proc/thread-self/ns/net'
 /** Where a DaemonSet mounts the node's /proc/sys/net. */
 const hostSysctls = '/host/proc/sys/net'
 
-/** The namespace of this thread, once it has entered another one. Relay threads never do, and hold no descriptor for it. */
+/** The namespace of this thread, once it has entered another one. */
 let home: number | undefined
 
 /** What may run inside a namespace: not a promise, nor a function that waits. */
@@ -66,6 +66,9 @@ export class Netns implements Disposable {
   run<T> (task: () => Immediate<T>): T {
     return abroad(() => { call('setns', () => libc.setns(this.#fd.number, CLONE_NEWNET)) }, task)
   }
+
+  /** Another descriptor of it, for a `Netns` in another thread. Throws `SysError`. */
+  duplicate (): Fd { return this.#fd.duplicate() }
 
   /** Reads /proc/sys/net/`name` of the namespace, e.g. `ipv4/ip_local_port_range`; `undefined` where there is none. */
   readSysctl (name: string): string | undefined {

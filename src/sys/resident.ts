@@ -1,5 +1,5 @@
 /**
- * Gives back to the kernel what only the start of the process has needed.
+ * Gives back to the kernel what the process does not need any more: after its start, and after a burst.
  *
  * A start leaves behind a young generation grown to its full size, holes in malloc's arenas, and some 30 MB of the
  * program's own file mapped, of which an idle agent runs a tenth. Nothing of that shrinks by itself.
@@ -32,6 +32,11 @@ export function releaseStartupMemory (): void {
   collect()
   raw.trim(0)
   for (const { from, length } of programMappings(readFileSync('/proc/self/smaps', 'utf8'))) call('madvise', () => raw.madvise(from, length, MADV_DONTNEED))
+}
+
+/** What malloc has free but keeps, given back: whole pages in the middle of its arenas too. Takes some milliseconds. */
+export function trimArenas (): void {
+  raw.trim(0)
 }
 
 /** The only collection that also shrinks the young generation. */

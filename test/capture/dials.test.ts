@@ -52,6 +52,22 @@ kernelTest('clients with ports of the agent\'s own range are served', async t =>
   await agent.disarm()
 })
 
+kernelTest('what an inner dial takes is given away only where a dial elsewhere could do no harm', async t => {
+  await using world = new World()
+  const { pod } = await wire(world)
+  const [client, to] = [socketAddress('10.9.0.2', 45_000), socketAddress('10.9.0.1', 80)]
+  const agent = await SmallAgent.start(new Capture(), pod)
+  using given = agent.pod.innerDial(client, to)?.netns
+  t.ok(given?.isOpen)
+  await agent.pod.exclude({ ...noExclusions, outboundPorts: [{ from: 53, to: 53 }, { from: 40_000, to: 50_000 }] })
+  using stillGiven = agent.pod.innerDial(client, to)?.netns
+  t.ok(stillGiven?.isOpen, 'no dial takes these ports')
+  await agent.pod.exclude({ ...noExclusions, outboundPorts: [{ from: 5000, to: 5000 }] })
+  t.equal(agent.pod.innerDial(client, to), undefined)
+  await agent.disarm()
+  t.equal(agent.pod.innerDial(client, to), undefined)
+})
+
 t.test('no descriptor is left open by all of the above', t => {
   t.same(liveFds().map(fd => fd.madeBy), [])
   t.end()

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { ipFrom, socketAddress } from '../../src/model/address.ts'
-import { PortsInUse } from '../../src/capture/ports-in-use.ts'
+import { PortsInUse, sharedInnerPorts } from '../../src/capture/ports-in-use.ts'
 
 const to = socketAddress('10.9.0.1', 8080)
 const client = socketAddress('10.9.0.2', 5001)
@@ -18,6 +18,19 @@ t.test('a port is held until its connection is over', t => {
   again()
   t.notOk(ports.has(client.ip, 5001, to))
   t.equal(ports.size, 0)
+  t.end()
+})
+
+t.test('other threads see which ports clients use, of whatever address, for as long as one of them does', t => {
+  const { low, inUse } = sharedInnerPorts
+  const ports = [new PortsInUse(), new PortsInUse()] // of two workloads
+  const leave = ports.map((one, i) => one.enter(socketAddress(`10.9.0.${i}`, 5001), to))
+  t.equal(inUse[5001 - low], 2)
+  leave[0]?.()
+  leave[0]?.()
+  t.equal(inUse[5001 - low], 1)
+  leave[1]?.()
+  t.ok(inUse.every(count => count === 0))
   t.end()
 })
 

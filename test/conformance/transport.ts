@@ -257,7 +257,7 @@ function forwarding (t: Test, open: () => Pair, mode: RoadMode): void {
         await eventually(() => trip.far.moved.client > 0)
         const seen = endingOf(trip.client)
         const revocation = new Revocation('policy-changed', 'why')
-        trip[by].revoke.abort(revocation)
+        trip[by].revoker.revoke(revocation)
         t.same(await trip[by].ending, { kind: 'revoked', revocation })
         t.match(await seen, /ECONNRESET|EPIPE/)
         trip.server.resume() // streams that wait for a reader hear nothing from the other side either
@@ -273,7 +273,7 @@ function forwarding (t: Test, open: () => Pair, mode: RoadMode): void {
         using trip = await road.travel()
         trip.client.resume()
         trip.server.resume()
-        trip[by].revoke.abort(new Revocation('policy-changed', 'why'))
+        trip[by].revoker.revoke(new Revocation('policy-changed', 'why'))
         t.same(await trip[other].ending, { kind: 'aborted', by: side, abort: { kind: 'told', reason: 'policy-changed', detail: 'why' } })
       }
     })

@@ -2,9 +2,10 @@ import { createHash } from 'node:crypto'
 import * as fc from 'fast-check'
 import t from 'tap'
 import { FrameParser, headerBytes } from '../../src/frames/frames.ts'
+import { GreetingPattern } from '../../src/frames/greeting-pattern.ts'
 import {
   decodeCertificate, decodeEnd, decodeGreeting, decodeReset, decodeVerdict,
-  encodeCertificate, encodeEnd, encodeGreeting, encodeReset, encodeVerdict, flowIdOf, resetReasons,
+  encodeCertificate, encodeEnd, encodeGreeting, encodeReset, encodeVerdict, flowIdBytes, flowIdOf, resetReasons,
 } from '../../src/frames/messages.ts'
 import { HandshakeError } from '../../src/handshake/index.ts'
 import { socketAddress } from '../../src/model/address.ts'
@@ -92,3 +93,20 @@ function protocolErrorOnly (work: () => unknown): void {
     if (!(error instanceof HandshakeError) || error.code !== 'protocol-error') throw error
   }
 }
+
+t.test('a pattern makes the greetings of a session, and tells whether one is the greeting that is due', async t => {
+  const ids = [1, 2].map(byte => new Uint8Array(flowIdBytes).fill(byte))
+  for (const address of [socketAddress('192.0.2.1', 80), socketAddress('2001:db8::1', 443)]) {
+    const frames = ids.map(flowId => encodeGreeting({ role: 'client', flowId, address }))
+    const [first, second] = [frames[0] ?? new Uint8Array(0), frames[1] ?? new Uint8Array(0)]
+    const [, id = new Uint8Array(0)] = ids
+    const pattern = new GreetingPattern(first)
+    t.same(pattern.with(id), second)
+    t.ok(pattern.matches(second.subarray(headerBytes), id))
+    t.notOk(pattern.matches(first.subarray(headerBytes), id), 'the greeting of another connection')
+    t.notOk(pattern.matches(second.subarray(headerBytes, -1), id))
+    t.notOk(pattern.matches(encodeGreeting({ role: 'server', flowId: id, address }).subarray(headerBytes), id))
+  }
+  const behind = Buffer.concat([encodeGreeting({ role: 'client', flowId: new Uint8Array(flowIdBytes), address: socketAddress('192.0.2.1', 80) }), Buffer.from('more')])
+  t.equal(Buffer.from(new GreetingPattern(behind).with(ids[0] ?? behind).subarray(-4)).toString(), 'more', 'what follows it stays')
+})

@@ -20,6 +20,12 @@ const dialled = socketAddress('192.0.2.1', 80)
 const accepting = encodeVerdict({ accepted: true, mode: 'encrypt', decidedBy: '', reason: '' })
 const ourEnd = encodeEnd(false)
 
+/** How the server's agent moves bytes. */
+interface Way {
+  readonly kind: Kind
+  readonly lends: boolean
+}
+
 /** A client's agent that we play by hand, and the number of applications that the server has reached. */
 interface Played extends AsyncDisposable {
   readonly world: World
@@ -32,8 +38,8 @@ interface Played extends AsyncDisposable {
   carry (use: number): Promise<void>
 }
 
-async function play (t: Test, kind: Kind, options: WorldOptions = {}): Promise<Played> {
-  const world = await openWorld({ ...options, transports: { client: openTransport(t, 'streams'), server: openTransport(t, kind) } })
+async function play (t: Test, { kind, lends }: Way, options: WorldOptions = {}): Promise<Played> {
+  const world = await openWorld({ ...options, lends, transports: { client: openTransport(t, 'streams'), server: openTransport(t, kind) } })
   let reached = 0
   await world.serve(socket => { reached++; socket.pipe(socket) })
   const socket = connect(world.server.inboundPort, '127.0.0.1')
@@ -67,10 +73,12 @@ async function ended ({ session, world }: Played): Promise<void> {
   await eventually(() => world.server.node.idle.counts.inbound === 0 && world.server.node.registry.size === 0 && world.server.pod.places.taken === 0)
 }
 
-for (const kind of ['streams', 'native'] as const) {
-  t.test(kind, async t => {
+const ways: readonly Way[] = [{ kind: 'streams', lends: false }, { kind: 'native', lends: false }, { kind: 'native', lends: true }]
+
+for (const way of ways) {
+  t.test(`${way.kind}${way.lends ? ', sessions lent' : ''}`, async t => {
     t.test('who keeps the rules is carried', async t => {
-      await using played = await play(t, kind)
+      await using played = await play(t, way)
       for (let use = 1; use <= 5; use++) await played.carry(use)
       const { world } = played
       await eventually(() => world.server.records().length === 5)
@@ -80,7 +88,7 @@ for (const kind of ['streams', 'native'] as const) {
 
     for (const [name, before] of [['has ended', []], ['the server has ended', [ourEnd]]] as const) {
       t.test(`a connection that begins before the last one ${name} breaks both`, async t => {
-        await using played = await play(t, kind)
+        await using played = await play(t, way)
         const { world, say, first } = played
         await world.serve(socket => { socket.on('data', () => {}) }) // it never ends
         say(greeting(first, 1), accepting, ...before)
@@ -97,7 +105,7 @@ for (const kind of ['streams', 'native'] as const) {
       ['another destination', (first: Uint8Array) => greeting(first, 2, socketAddress('192.0.2.2', 80))],
     ] as const) {
       t.test(`a connection that begins with ${name} is refused`, async t => {
-        await using played = await play(t, kind)
+        await using played = await play(t, way)
         const { world, say, first, carry, reached } = played
         await carry(1)
         say(frame(first), accepting)
@@ -114,7 +122,7 @@ for (const kind of ['streams', 'native'] as const) {
       ['an unknown frame', encodeHeader(99 as FrameType, 0)],
     ] as const) {
       t.test(`${name} between two connections ends the session without a record`, async t => {
-        await using played = await play(t, kind)
+        await using played = await play(t, way)
         await played.carry(1)
         played.say(frame)
         await ended(played)
@@ -125,7 +133,7 @@ for (const kind of ['streams', 'native'] as const) {
     }
 
     t.test('more connections than are allowed are not carried', async t => {
-      await using played = await play(t, kind, { reuse: { uses: 1 } })
+      await using played = await play(t, way, { reuse: { uses: 1 } })
       await played.carry(1)
       await played.carry(2)
       played.say(greeting(played.first, 3), accepting)
@@ -135,7 +143,7 @@ for (const kind of ['streams', 'native'] as const) {
     })
 
     t.test('a connection that begins and says no verdict ends with the time for it', async t => {
-      await using played = await play(t, kind, { handshakeMs: 2000 })
+      await using played = await play(t, way, { handshakeMs: 2000 })
       await played.carry(1)
       played.say(greeting(played.first, 2))
       await ended(played)

@@ -11,3 +11,10 @@ for (const [client, server] of [['streams', 'streams'], ['native', 'native'], ['
     t.end()
   })
 }
+
+for (const [client, server] of [['native', 'native'], ['native', 'streams'], ['streams', 'native']] as const) {
+  t.test(`${client} to ${server}, what rests being lent to the relay threads`, t => {
+    reuse(t, options => openWorld({ ...options, lends: true, transports: { client: openTransport(t, client), server: openTransport(t, server) } }), { lends: true })
+    t.end()
+  })
+}

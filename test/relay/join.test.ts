@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import t from 'tap'
-import { Revocation } from '../../src/relay/index.ts'
+import { Revocation, Revoker } from '../../src/relay/index.ts'
 import { join } from '../../src/relay/streams/join.ts'
 import { SocketLeg } from '../../src/relay/streams/socket-leg.ts'
 import { eventually } from '../fixtures/eventually.ts'
@@ -13,7 +13,7 @@ interface Joined extends Disposable {
   readonly server: Socket
   readonly ending: Promise<Ending>
   readonly moved: { client: number, server: number }
-  readonly revoke: AbortController
+  readonly revoker: Revoker
 }
 
 /** client <-> [relay] <-> server */
@@ -21,9 +21,9 @@ async function joined (): Promise<Joined> {
   const left = await socketPair()
   const right = await socketPair()
   const moved = { client: 0, server: 0 }
-  const revoke = new AbortController()
-  const ending = join(new SocketLeg(left.server), new SocketLeg(right.server), (from, bytes) => { moved[from] += bytes }, revoke.signal)
-  return { client: left.client, server: right.client, ending, moved, revoke, [Symbol.dispose]: () => { left[Symbol.dispose](); right[Symbol.dispose]() } }
+  const revoker = new Revoker()
+  const ending = join(new SocketLeg(left.server), new SocketLeg(right.server), (from, bytes) => { moved[from] += bytes }, revoker)
+  return { client: left.client, server: right.client, ending, moved, revoker, [Symbol.dispose]: () => { left[Symbol.dispose](); right[Symbol.dispose]() } }
 }
 
 t.test('the end of one direction leaves the other open', async t => {
@@ -105,7 +105,7 @@ t.test('revoking resets both ends, also while one of them is slow', async t => {
   await eventually(() => pair.moved.client > 0)
   const seen = endingOf(pair.client)
   const revocation = new Revocation('policy-changed', 'why')
-  pair.revoke.abort(revocation)
+  pair.revoker.revoke(revocation)
   t.same(await pair.ending, { kind: 'revoked', revocation })
   t.match(await seen, /ECONNRESET|EPIPE/)
 })
@@ -116,7 +116,9 @@ t.test('a connection that was revoked before it began never passes a byte', asyn
   left.client.write('secret')
   const revocation = new Revocation('workload-gone', '')
   const got = endingOf(right.client)
-  const ending = await join(new SocketLeg(left.server), new SocketLeg(right.server), () => { t.fail('bytes moved') }, AbortSignal.abort(revocation))
+  const revoker = new Revoker()
+  revoker.revoke(revocation)
+  const ending = await join(new SocketLeg(left.server), new SocketLeg(right.server), () => { t.fail('bytes moved') }, revoker)
   t.same(ending, { kind: 'revoked', revocation })
   t.equal(await got, 'ECONNRESET')
 })

@@ -13,27 +13,35 @@ export interface Shown {
   readonly flowId: Uint8Array
 }
 
+interface Waiter<T> {
+  readonly resolve: (value: T) => void
+  readonly reject: (error: Error) => void
+}
+
 export class NativeChannel implements ControlChannel {
   readonly id: ConnectionId
   readonly thread: RelayThread
   readonly #queue: Frame[] = []
-  #waiter: { readonly resolve: (frame: Frame) => void, readonly reject: (error: Error) => void } | undefined
+  #waiter: Waiter<Frame> | undefined
   #broken: Error | undefined
   #isDropped = false
   #sink: ((frame: Frame) => void) | undefined
   #listener: ((type: FrameType | undefined) => void) | undefined
-  readonly #secured = Promise.withResolvers<Shown>()
-  readonly #gone = Promise.withResolvers<void>()
+  /** Who waits for the handshake, and who for the end: for a moment each, so that a connection does not keep them. */
+  #handshake: Waiter<Shown> | undefined
+  #gone: Waiter<void> | undefined
 
   constructor (id: ConnectionId, thread: RelayThread) {
     this.id = id
     this.thread = thread
-    this.#secured.promise.catch(() => {}) // it may fail when nobody waits any more
     thread.connections.set(id, report => { this.#hear(report) })
   }
 
-  /** Resolves when the TLS handshake is done; rejects with HandshakeError, or with the reason of a `drop`. */
-  get secured (): Promise<Shown> { return this.#secured.promise }
+  /** Resolves when the TLS handshake is done; rejects with HandshakeError, or with the reason of a `drop`. Asked once, before it can be done. */
+  secured (): Promise<Shown> {
+    if (this.#broken !== undefined) return Promise.reject(this.#broken)
+    return new Promise((resolve, reject) => { this.#handshake = { resolve, reject } })
+  }
 
   async next (type: ControlType): Promise<Uint8Array> {
     return expectFrame(this.#queue.shift() ?? await this.#wait(), type)
@@ -58,6 +66,12 @@ export class NativeChannel implements ControlChannel {
     for (const frame of this.#queue.splice(0)) sink(frame)
   }
 
+  /** Whether nothing waits to be heard. */
+  get isQuiet (): boolean { return this.#queue.length === 0 && this.#broken === undefined }
+
+  /** What `sink` was given waits all the same. */
+  putBack (frame: Frame): void { this.#queue.push(frame) }
+
   /** It is not forwarded any more: frames wait again. */
   rest (): void { this.#sink = undefined }
 
@@ -72,17 +86,21 @@ export class NativeChannel implements ControlChannel {
     this.#fail(reason ?? new HandshakeError('handshake-failed', 'closed'))
     this.#isDropped = true
     this.thread.post({ op: 'drop', id: this.id, how })
-    if (how === 'politely') await this.#gone.promise
+    if (how === 'politely') await new Promise<void>((resolve, reject) => { this.#gone = { resolve, reject } })
     else this.leave()
   }
 
   #hear (report: ConnectionReport): void {
     switch (report.is) {
-      case 'secured': this.#secured.resolve({ chain: report.chain, flowId: report.flowId }); return
+      case 'secured': {
+        this.#handshake?.resolve({ chain: report.chain, flowId: report.flowId })
+        this.#handshake = undefined
+        return
+      }
       // The thread knows no other types, and data is none of ours.
       case 'frame': this.#deliver({ type: report.type as ControlType, payload: bytesOf(report.payload) }); return
       case 'broken': this.#fail(new HandshakeError(report.code, report.detail)); return
-      case 'gone': this.leave(); this.#gone.resolve()
+      case 'gone': this.leave(); this.#gone?.resolve()
     }
   }
 
@@ -102,7 +120,8 @@ export class NativeChannel implements ControlChannel {
 
   #fail (error: Error): void {
     this.#broken ??= error
-    this.#secured.reject(error)
+    this.#handshake?.reject(error)
+    this.#handshake = undefined
     this.#waiter?.reject(error)
     this.#waiter = undefined
     this.#tell()

@@ -2,11 +2,12 @@
 
 import { FrameType, decodeCertificate, decodeReset, decodeVerdict, encodeReset } from '../../frames/index.ts'
 import { codeOf, messageOf } from '../../lib/error.ts'
+import { nameOfErrno } from '../../sys/index.ts'
 import { NativeChannel } from './channel.ts'
 import { NativeConnection } from './connection.ts'
 import type { Session } from '../../handshake/index.ts'
 import type { Frame } from '../../frames/index.ts'
-import type { Abort, Ending, Meter, Revocation, RevokeSignal } from '../ending.ts'
+import type { Abort, Ending, Meter, Revocable, Revocation } from '../ending.ts'
 import type { End } from '../transport.ts'
 import type { ConnectionId, ThreadEnding } from './protocol.ts'
 import type { RelayThread } from './thread.ts'
@@ -19,11 +20,11 @@ interface Handle {
 }
 
 /** Resolves once, when it is over; never rejects, but for ends of another transport. */
-export async function forward (client: End, server: End, meter: Meter, revoke: RevokeSignal): Promise<Ending> {
+export async function forward (client: End, server: End, meter: Meter, revocable: Revocable): Promise<Ending> {
   const ends = { client: handleOf(client), server: handleOf(server) }
   const { id, thread } = ends.client
   if (thread !== ends.server.thread) throw new TypeError('the two ends are in different threads')
-  if (revoke.aborted) return refuse(client, server, revoke.reason as Revocation) // the type RevokeSignal says so
+  if (revocable.why !== undefined) return refuse(client, server, revocable.why)
   take(client)
   take(server)
   const { session } = ends.client.session === undefined ? ends.server : ends.client
@@ -36,21 +37,17 @@ export async function forward (client: End, server: End, meter: Meter, revoke: R
       why = ending
       thread.post({ op: 'abort', client: id, ...frame !== undefined && { frame } })
     }
-    const onRevoke = (): void => {
-      const revocation = revoke.reason as Revocation // the type RevokeSignal says so
-      end({ kind: 'revoked', revocation }, encodeReset(revocation.code, revocation.message))
-    }
     thread.forwards.set(id, report => {
       if (report.fromClient > 0) meter('client', report.fromClient)
       if (report.fromServer > 0) meter('server', report.fromServer)
       if (report.is !== 'ended') return
-      revoke.removeEventListener('abort', onRevoke)
+      revocable.onRevoked = undefined
       thread.forwards.delete(id)
       for (const { session } of Object.values(ends)) if (session !== undefined) release(session, mode === 'encrypt' && report.ending.kind === 'completed', why)
       resolve(why ?? endingOf(report.ending))
     })
     thread.post({ op: 'forward', client: id, server: ends.server.id, mode })
-    revoke.addEventListener('abort', onRevoke, { once: true })
+    revocable.onRevoked = revocation => { end({ kind: 'revoked', revocation }, encodeReset(revocation.code, revocation.message)) }
     for (const by of ['client', 'server'] as const) {
       const { session } = ends[by]
       session?.channel.forward(frame => { hear(frame, session.of, abort => { end({ kind: 'aborted', by, abort }) }) })
@@ -68,7 +65,7 @@ function release ({ of, channel }: NonNullable<Handle['session']>, isThere: bool
 }
 
 /** A frame that came while forwarding. */
-function hear (frame: Frame, session: Session, abort: (why: Abort) => void): void {
+export function hear (frame: Frame, session: Session, abort: (why: Abort) => void): void {
   try {
     if (frame.type === FrameType.verdict) {
       const verdict = session.hear(decodeVerdict(frame.payload))
@@ -84,11 +81,13 @@ function hear (frame: Frame, session: Session, abort: (why: Abort) => void): voi
   }
 }
 
-function endingOf (ending: ThreadEnding): Ending {
+export function endingOf (ending: ThreadEnding): Ending {
   switch (ending.kind) {
     case 'completed': return { kind: 'completed' }
     case 'reset': return { kind: 'aborted', by: ending.by, abort: { kind: 'reset', detail: ending.detail } }
     case 'told': return { kind: 'aborted', by: ending.by, abort: told(ending.payload) }
+    case 'refused': return { kind: 'aborted', by: 'server', abort: { kind: 'refused', verdict: decodeVerdict(ending.payload) } } // the thread has decoded it
+    case 'undialled': return { kind: 'aborted', by: 'server', abort: { kind: 'reset', detail: nameOfErrno(-ending.errno) } }
     case 'aborted': return { kind: 'aborted', by: 'client', abort: { kind: 'reset', detail: 'aborted' } } // has a `why`
   }
 }

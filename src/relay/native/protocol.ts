@@ -1,11 +1,12 @@
 /**
  * What the main thread and a relay thread say to each other. Plain data, posted in batches, in order.
  *
- * A connection is named by a number: what a thread accepts is negative, what the main thread has dialled is positive.
+ * A connection is named by a number: what comes to a thread is negative, what the main thread has dialled is positive.
  * From `accepted` or `dial` on, the thread owns the descriptor; it closes it when it is told to, or after `forward`.
  * So as long as the main thread has not said `drop`, `secure` or `forward`, it may ask the kernel about the number.
  */
 
+import type { InnerPorts } from '../../capture/index.ts'
 import type { Census } from '../../sys/index.ts'
 import type { SecureMode } from '../../model/mode.ts'
 import type { Side } from '../ending.ts'
@@ -31,11 +32,38 @@ export type Order =
   | { readonly op: 'send', readonly id: ConnectionId, readonly frame: Octets }
   /** `mode` is what our verdict was content with, where one of the two is an agent. */
   | { readonly op: 'forward', readonly client: ConnectionId, readonly server: ConnectionId, readonly mode: SecureMode }
+  /** From now on the thread serves what follows on a session that rests, on these terms. */
+  | LendOrder
+  /** Ends a session that was lent, after what it carries. Answered by `lapsed`, unless it was `returned` on the way. */
+  | { readonly op: 'recall', readonly id: ConnectionId }
   /** Ends a forwarded connection, named by its client; an agent at the other end is sent `frame` first. */
   | { readonly op: 'abort', readonly client: ConnectionId, readonly frame?: Uint8Array }
   | { readonly op: 'census' }
   /** Drops everything. Answered by `stopped`. */
   | { readonly op: 'stop' }
+
+/** `../lending.ts` has the words for it. Frames are whole ones; addresses are sockaddrs. */
+export interface LendOrder {
+  readonly op: 'lend'
+  readonly id: ConnectionId
+  readonly state: number
+  readonly untilMs: number
+  readonly mostUses: number
+  readonly restMs: number
+  readonly ageMs: number
+  /** Of the first connection, and how many there were. */
+  readonly flowId: Octets
+  readonly uses: number
+  /** Our greeting with our verdict behind it, and the greeting that has to come. */
+  readonly says: Octets
+  readonly expects: Octets
+  readonly serves: LentFor
+}
+
+export type LentFor =
+  | { readonly is: 'dialled', readonly listener: number, readonly local: Octets, readonly answerMs: number }
+  /** `netns` is the thread's from now on. */
+  | { readonly is: 'arriving', readonly netns: number, readonly mark: number, readonly source: Octets, readonly to: Octets, readonly ports: InnerPorts, readonly dialMs: number }
 
 /** How a forwarded connection ended by itself. */
 export type ThreadEnding =
@@ -45,6 +73,10 @@ export type ThreadEnding =
   | { readonly kind: 'reset', readonly by: Side, readonly detail: string }
   /** An agent said so; `payload` is that of its reset frame. */
   | { readonly kind: 'told', readonly by: Side, readonly payload: Uint8Array }
+  /** Of what has begun on a lent session: the other end has answered with this verdict, in which it does not accept. */
+  | { readonly kind: 'refused', readonly payload: Uint8Array }
+  /** Of what has begun on a lent session: the application could not be dialled. The session is lent no longer, and rests. */
+  | { readonly kind: 'undialled', readonly errno: number }
 
 /** From a relay thread. */
 export type Report =
@@ -61,6 +93,15 @@ export type Report =
   /** A secured connection broke before it was forwarded. It still has to be dropped. */
   | { readonly is: 'broken', readonly id: ConnectionId, readonly code: 'handshake-failed' | 'protocol-error', readonly detail: string }
   | { readonly is: 'gone', readonly id: ConnectionId }
+  /**
+   * A connection has begun on a session that was lent. From now on `id` is its name, in `moved`, `ended` and `abort`.
+   * `remote` is who was accepted; empty where it has arrived on the session.
+   */
+  | { readonly is: 'began', readonly id: ConnectionId, readonly session: ConnectionId, readonly flowId: Octets, readonly remote: Octets, readonly tookMs: number }
+  /** A session that was lent rests, and is lent no longer. */
+  | { readonly is: 'returned', readonly session: ConnectionId }
+  /** A session that was lent is gone. */
+  | { readonly is: 'lapsed', readonly session: ConnectionId, readonly isStale: boolean }
   /** Application bytes that were passed on since the last report: triples of id of the client, from client, from server. */
   | { readonly is: 'moved', readonly counts: readonly number[] }
   /**
@@ -80,7 +121,9 @@ export interface ThreadData {
   readonly bell: number
   /** Set to 1, before the bell is rung, when the process is about to exit. */
   readonly quit: Int32Array<SharedArrayBuffer>
-  /** How many of the accepted connections the main thread has heard of, modulo 2^32. */
+  /** How many of the connections that have come the main thread has heard of, modulo 2^32. */
   readonly heard: Int32Array<SharedArrayBuffer>
+  /** The state of affairs that loans rest on. */
+  readonly state: Int32Array<SharedArrayBuffer>
   readonly trace: boolean
 }

@@ -8,6 +8,7 @@ import type { ConnectionId, Order, Report, ThreadData } from './protocol.ts'
 /** Reports that concern one connection. */
 export type ConnectionReport = Extract<Report, { readonly id: ConnectionId }>
 export type ListenerReport = Extract<Report, { readonly listener: number }>
+export type LoanReport = Extract<Report, { readonly session: ConnectionId }>
 export type ForwardReport = Extract<Report, { readonly is: 'ended' }> | { readonly is: 'moved', readonly fromClient: number, readonly fromServer: number }
 
 /** It allocates little, and would otherwise grow to 34 MB in a burst of handshakes and keep them: nothing collects while it waits. */
@@ -39,15 +40,17 @@ export class RelayThread {
   readonly connections = new Map<ConnectionId, (report: ConnectionReport) => void>()
   readonly listeners = new Map<number, (report: ListenerReport) => void>()
   readonly forwards = new Map<ConnectionId, (report: ForwardReport) => void>()
+  /** By session. */
+  readonly loans = new Map<ConnectionId, (report: LoanReport) => void>()
   readonly #censuses: Array<PromiseWithResolvers<Census>> = []
   readonly #leave = (): void => { this.#leaveLoop() }
 
-  /** `trace`: remember who makes descriptors and OpenSSL objects, for tests. */
-  constructor (trace: boolean) {
+  /** `trace`: remember who makes descriptors and OpenSSL objects, for tests. `state`: what loans rest on (`Lender.state`). */
+  constructor (state: Int32Array<SharedArrayBuffer>, trace: boolean) {
     // They may come when nobody listens.
     this.#failed.promise.catch(() => {})
     this.#stopped.promise.catch(() => {})
-    const workerData: ThreadData = { bell: this.#bell.number, quit: this.#quit, heard: this.#heard, trace }
+    const workerData: ThreadData = { bell: this.#bell.number, quit: this.#quit, heard: this.#heard, state, trace }
     // As a compiled package this file is `.js`, and so is its neighbour.
     const script = new URL(import.meta.url.endsWith('.ts') ? './thread/main.ts' : './thread/main.js', import.meta.url)
     const resourceLimits = { maxYoungGenerationSizeMb: youngGenerationMb }
@@ -98,6 +101,8 @@ export class RelayThread {
     switch (report.is) {
       case 'accepted': Atomics.add(this.#heard, 0, 1); this.listeners.get(report.listener)?.(report); return
       case 'refused': case 'unlistened': this.listeners.get(report.listener)?.(report); return
+      case 'began': Atomics.add(this.#heard, 0, 1); this.loans.get(report.session)?.(report); return
+      case 'returned': case 'lapsed': this.loans.get(report.session)?.(report); return
       case 'ended': this.forwards.get(report.client)?.(report); return
       case 'moved': this.#moved(report.counts); return
       case 'census': this.#censuses.shift()?.resolve({ counts: report.counts, makers: report.makers }); return
@@ -135,6 +140,7 @@ export class RelayThread {
   #tellGone (): void {
     const detail = 'relay-thread-ended'
     for (const [client, tell] of [...this.forwards]) tell({ is: 'ended', client, fromClient: 0, fromServer: 0, ending: { kind: 'reset', by: 'client', detail } })
+    for (const [session, tell] of [...this.loans]) tell({ is: 'lapsed', session, isStale: false })
     for (const [id, tell] of [...this.connections]) { tell({ is: 'broken', id, code: 'handshake-failed', detail }); tell({ is: 'gone', id }) }
     for (const [listener, tell] of [...this.listeners]) tell({ is: 'unlistened', listener })
     for (const { reject } of this.#censuses.splice(0)) reject(new Error('a relay thread has ended'))

@@ -6,6 +6,7 @@ import { NativeChannel } from './channel.ts'
 import { NativeConnection } from './connection.ts'
 import { Contexts } from './contexts.ts'
 import { forward } from './forward.ts'
+import { lend } from './loan.ts'
 import { bytesOf, octetsOf } from './octets.ts'
 import { RelayThread } from './thread.ts'
 import type { HandshakeParts } from '../../handshake/index.ts'
@@ -13,7 +14,8 @@ import type { Role } from '../../frames/index.ts'
 import type { Svid } from '../../identity/index.ts'
 import type { SocketAddress } from '../../model/address.ts'
 import type { Census } from '../../sys/index.ts'
-import type { Ending, Meter, RevokeSignal } from '../ending.ts'
+import type { Ending, Meter, Revocable } from '../ending.ts'
+import type { Lender } from '../lending.ts'
 import type { Connection, DialOptions, End, ListenHooks, Listening, Transport } from '../transport.ts'
 import type { ListenerReport } from './thread.ts'
 
@@ -32,6 +34,7 @@ export function whyNotNative (): string | undefined {
 export class NativeTransport implements Transport {
   readonly kind = 'native'
   readonly leavesTls = true
+  readonly lender: Lender
   readonly failed: Promise<never>
   readonly #threads: readonly RelayThread[]
   readonly #contexts = new Contexts()
@@ -43,7 +46,9 @@ export class NativeTransport implements Transport {
   constructor ({ threads, trace = false }: NativeOptions) {
     const why = whyNotNative()
     if (why !== undefined) throw new Error(`no native relay: ${why}`)
-    this.#threads = Array.from({ length: threads }, () => new RelayThread(trace))
+    const state = new Int32Array(new SharedArrayBuffer(4))
+    this.lender = { get state () { return Atomics.load(state, 0) }, revoke () { Atomics.add(state, 0, 1) }, lend }
+    this.#threads = Array.from({ length: threads }, () => new RelayThread(state, trace))
     this.failed = Promise.race(this.#threads.map(({ failed }) => failed))
     this.failed.catch(() => {}) // it may come when nobody listens yet
   }
@@ -106,8 +111,8 @@ export class NativeTransport implements Transport {
     return server.channel instanceof NativeChannel && server.channel.thread === ours(client).thread
   }
 
-  async forward (client: End, server: End, meter: Meter, revoke: RevokeSignal): Promise<Ending> {
-    return await forward(client, server, meter, revoke)
+  async forward (client: End, server: End, meter: Meter, revocable: Revocable): Promise<Ending> {
+    return await forward(client, server, meter, revocable)
   }
 
   /** A thread that has died cannot be stopped, and `failed` has said so. */
@@ -144,7 +149,7 @@ export class NativeTransport implements Transport {
     const asks = parts.mode
     thread.post({ op: 'secure', id, role, context, mayLeave: asks === 'authenticate' })
     try {
-      const shown = await channel.secured
+      const shown = await channel.secured()
       return await Session.prove({ role, svid, asks, ...shown, channel, hangUp: () => channel.drop('politely'), cut: reason => { void channel.drop('reset', reason) } }, parts)
     } catch (error) {
       await channel.drop('reset')
@@ -167,7 +172,7 @@ function heed (report: Exclude<ListenerReport, { is: 'unlistened' }>, thread: Re
   if (report.is === 'refused') { hooks.onError(new SysError('accept', report.errno)); return }
   const [local, remote] = [decodeSockaddr(bytesOf(report.local)), decodeSockaddr(bytesOf(report.remote))]
   if (local === undefined || remote === undefined) thread.post({ op: 'drop', id: report.id, how: 'reset' })
-  else hooks.serve(new NativeConnection(report.id, thread, report.fd, remote, local))
+  else hooks.serve(new NativeConnection(report.id, thread, report.fd, remote, { listener: report.listener, local: report.local, address: local }))
 }
 
 function ours (connection: Connection): NativeConnection {

@@ -6,11 +6,11 @@
  */
 
 import type { ResetReason } from '../../handshake/index.ts'
-import type { Abort, Ending, Meter, Revocation, RevokeSignal, Side } from '../ending.ts'
+import type { Abort, Ending, Meter, Revocable, Revocation, Side } from '../ending.ts'
 import type { Leg, LegSink } from './leg.ts'
 
 /** Resolves once, when the connection is over; never rejects. */
-export function join (client: Leg, server: Leg, meter: Meter, revoke: RevokeSignal): Promise<Ending> {
+export function join (client: Leg, server: Leg, meter: Meter, revocable: Revocable): Promise<Ending> {
   return new Promise(resolve => {
     let over = false
     // Each direction is over when its end was heard here and has been handed to the kernel there.
@@ -21,13 +21,12 @@ export function join (client: Leg, server: Leg, meter: Meter, revoke: RevokeSign
     const finish = (ending: Ending, how: (leg: Leg) => void): void => {
       if (over) return
       over = true
-      revoke.removeEventListener('abort', onRevoke)
+      revocable.onRevoked = undefined
       how(client)
       how(server)
       resolve(ending)
     }
-    const onRevoke = (): void => {
-      const revocation = revoke.reason as Revocation // the type RevokeSignal says so
+    const onRevoked = (revocation: Revocation): void => {
       finish({ kind: 'revoked', revocation }, leg => { leg.abort(revocation.code, revocation.message) })
     }
     const sink = (by: Side, from: Leg, to: Leg): LegSink => ({
@@ -48,8 +47,8 @@ export function join (client: Leg, server: Leg, meter: Meter, revoke: RevokeSign
         finish({ kind: 'aborted', by, abort }, leg => { leg.abort(reason, detail) })
       },
     })
-    revoke.addEventListener('abort', onRevoke, { once: true })
-    if (revoke.aborted) { onRevoke(); return }
+    if (revocable.why !== undefined) { onRevoked(revocable.why); return }
+    revocable.onRevoked = onRevoked
     client.start(sink('client', client, server))
     if (!over) server.start(sink('server', server, client))
   })

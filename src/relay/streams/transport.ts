@@ -10,7 +10,7 @@ import { SocketLeg } from './socket-leg.ts'
 import type { HandshakeParts, Session } from '../../handshake/index.ts'
 import type { SocketAddress } from '../../model/address.ts'
 import type { Fd } from '../../sys/index.ts'
-import type { Ending, Meter, RevokeSignal } from '../ending.ts'
+import type { Ending, Meter, Revocable } from '../ending.ts'
 import type { Connection, DialOptions, End, ListenHooks, Listening, Transport } from '../transport.ts'
 import type { Leg } from './leg.ts'
 
@@ -21,6 +21,7 @@ export class StreamTransport implements Transport {
    * A stream in front of it that hands over record by record would cost those who ask for speed a third of it.
    */
   readonly leavesTls = false
+  readonly lender = undefined
   /** There are no threads that could die. */
   readonly failed = new Promise<never>(() => {})
   readonly #listening = new Set<Listening>()
@@ -45,8 +46,8 @@ export class StreamTransport implements Transport {
 
   canForward (): boolean { return true }
 
-  async forward (client: End, server: End, meter: Meter, revoke: RevokeSignal): Promise<Ending> {
-    return await join(legOf(client), legOf(server), meter, revoke)
+  async forward (client: End, server: End, meter: Meter, revocable: Revocable): Promise<Ending> {
+    return await join(legOf(client), legOf(server), meter, revocable)
   }
 
   async close (): Promise<void> {

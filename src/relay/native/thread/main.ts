@@ -9,16 +9,24 @@ import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_thread
 import { census, traceLive } from '../../../sys/index.ts'
 import { Loop } from './loop.ts'
 import { Relay } from './relay.ts'
+import { Tidy } from './tidy.ts'
 import type { MessagePort } from 'node:worker_threads'
 import type { Order, Report, ThreadData } from '../protocol.ts'
 
-const { bell, quit, heard, trace } = workerData as ThreadData // that is what RelayThread starts us with
+const { bell, quit, heard, state, trace } = workerData as ThreadData // that is what RelayThread starts us with
 const port = ownPort()
+
+/** What nobody waits for may wait for more so long, ms, and there may be so much of it: each batch wakes the main thread. */
+const [gatherMs, mostGathered] = [2, 64]
 
 traceLive(trace)
 let reports: Report[] = []
-const loop = new Loop(bell, { onBell: takeOrders, afterTurn: tell, onFault: tellFault })
-const relay = new Relay(loop, { report (report) { reports.push(report) }, onFault: tellFault, heard: () => Atomics.load(heard, 0) })
+let isUrgent = false
+let isGathering = false
+const loop = new Loop(bell, { onBell: takeOrders, afterTurn, onFault: tellFault })
+const relay = new Relay(loop, { report, note (report) { reports.push(report) }, onFault: tellFault, heard: () => Atomics.load(heard, 0), state: () => Atomics.load(state, 0) })
+
+const tidy = new Tidy(loop)
 
 loop.run()
 loop[Symbol.dispose]()
@@ -36,14 +44,35 @@ function take (): readonly Order[] | undefined {
   return message?.message
 }
 
+function report (report: Report): void {
+  reports.push(report)
+  isUrgent = true
+}
+
+function afterTurn (): void {
+  tidy.turn()
+  tellInTime()
+}
+
+function tellInTime (): void {
+  if (isUrgent || reports.length >= mostGathered) { tell(); return }
+  if (reports.length === 0 || isGathering) return
+  isGathering = true
+  loop.after(gatherMs, () => {
+    isGathering = false
+    tell()
+  })
+}
+
 function tell (): void {
   if (reports.length === 0) return
   port.postMessage(reports)
   reports = []
+  isUrgent = false
 }
 
 function tellFault (error: unknown): void {
-  reports.push({ is: 'fault', what: error instanceof Error ? error.stack ?? error.message : String(error) })
+  report({ is: 'fault', what: error instanceof Error ? error.stack ?? error.message : String(error) })
 }
 
 function ownPort (): MessagePort {

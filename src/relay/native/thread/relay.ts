@@ -1,11 +1,13 @@
 /** A relay thread's work: obeys orders, keeps its connections, reports. It knows no policy. */
 
 import { HandshakeError, alpnName } from '../../../frames/index.ts'
-import { SysError, TlsContext, WriteBuffers, census } from '../../../sys/index.ts'
+import { Fd, SysError, TlsContext, WriteBuffers, census } from '../../../sys/index.ts'
 import { bytesOf, octetsOf } from '../octets.ts'
 import { Chunks } from './chunk.ts'
+import { Doors } from './doors.ts'
 import { HandoverLeg } from './handover-leg.ts'
-import { Listener } from './listener.ts'
+import { Lending } from './lending.ts'
+import { Moved } from './moved.ts'
 import { PlainLeg } from './plain-leg.ts'
 import { Pipes } from './pipes.ts'
 import { Pump } from './pump.ts'
@@ -13,65 +15,54 @@ import { Secured } from './secured.ts'
 import { Securing } from './securing.ts'
 import { Dial, resetSocket } from './socket.ts'
 import type { SecureMode } from '../../../model/mode.ts'
-import type { ConnectionId, Order, Report } from '../protocol.ts'
-import type { Leg } from './leg.ts'
+import type { ConnectionId, LendOrder, Order, Report } from '../protocol.ts'
+import type { Entry, Forward, ForwardEnd } from './entry.ts'
+import type { Visitor } from './loan.ts'
 import type { Loop } from './loop.ts'
 import type { SecureLeg } from './secure-leg.ts'
 import type { RawSocket } from './socket.ts'
 
-/** What is behind a number. */
-type Entry =
-  | { readonly is: 'dialling', readonly dial: Dial }
-  | { readonly is: 'raw', readonly socket: RawSocket }
-  | { readonly is: 'securing', readonly securing: Securing }
-  | { readonly is: 'secured', readonly secured: Secured }
-  | { readonly is: 'forwarding', readonly forward: Forward, readonly end: ForwardEnd }
-
-interface Forward {
-  readonly client: ConnectionId
-  readonly server: ConnectionId
-  readonly pump: Pump
-}
-
-/** One end of what is forwarded; a session is there afterwards, too. */
-interface ForwardEnd {
-  readonly leg: Leg
-  readonly secured: Secured | undefined
-}
-
 export interface RelayHooks {
   report (report: Report): void
+  /** Reports what nobody waits for. */
+  note (report: Report): void
   onFault (error: unknown): void
-  /** How many of the accepted connections the main thread has heard of, modulo 2^32. */
+  /** How many of the connections that have come the main thread has heard of, modulo 2^32. */
   heard (): number
+  /** Of affairs, which loans rest on. */
+  state (): number
 }
-
-/** So many connections may wait for the main thread to hear of them: beyond it, those who come wait in the kernel. */
-const mostUnheard = 512
-/** How often bytes in motion are reported, ms. */
-const reportMs = 500
 
 export class Relay {
   readonly #loop: Loop
   readonly #report: (report: Report) => void
+  readonly #note: (report: Report) => void
   readonly #onFault: (error: unknown) => void
-  readonly #heard: () => number
   readonly #chunks = new Chunks()
   readonly #pipes = new Pipes()
   readonly #buffers = new WriteBuffers()
   readonly #contexts = new Map<number, TlsContext>()
-  readonly #listeners = new Map<number, Listener>()
+  readonly #doors: Doors
   readonly #entries = new Map<ConnectionId, Entry>()
   /** All that live, also those that are on their way out, each with whom to tell when it is gone. */
   readonly #legs = new Map<SecureLeg, ConnectionId | undefined>()
-  readonly #moved = new Set<Forward>()
-  #lastAccepted = 0
+  readonly #moved: Moved
+  readonly #lending: Lending
 
-  constructor (loop: Loop, { report, onFault, heard }: RelayHooks) {
+  constructor (loop: Loop, { report, note, onFault, heard, state }: RelayHooks) {
     this.#loop = loop
     this.#report = report
+    this.#note = note
     this.#onFault = onFault
-    this.#heard = heard
+    this.#moved = new Moved(loop, note)
+    this.#doors = new Doors(loop, { report, heard, accepted: visitor => { if (!this.#lending.serve(visitor)) this.#accepted(visitor) } })
+    this.#lending = new Lending(loop, {
+      report, note, state,
+      name: () => this.#doors.name(),
+      leave: visitor => { this.#accepted(visitor) },
+      forward: (name, session, socket) => { this.#repeat(name, session, socket) },
+      drop: (session, how) => { this.#drop(session, how) },
+    })
   }
 
   /** Never throws: what goes wrong with an order is told of its connection. */
@@ -80,7 +71,8 @@ export class Relay {
       this.#obey(order)
     } catch (error) {
       const detail = error instanceof Error ? error.message : String(error)
-      if ('id' in order) this.#report({ is: 'broken', id: order.id, code: 'handshake-failed', detail })
+      if (order.op !== 'lend' && 'id' in order) this.#report({ is: 'broken', id: order.id, code: 'handshake-failed', detail })
+      else if (order.op === 'lend') { this.#onFault(error); this.#report({ is: 'returned', session: order.id }) }
       else if ('client' in order) this.#failForward(order, detail)
       else if ('listener' in order) this.#report({ is: 'refused', listener: order.listener, errno: error instanceof SysError ? error.errno : 0 })
       else this.#onFault(error) // a context that cannot be made is missed by those who ask for it
@@ -89,8 +81,8 @@ export class Relay {
 
   #obey (order: Order): void {
     switch (order.op) {
-      case 'listen': this.#listen(order.listener, order.fd); return
-      case 'unlisten': this.#unlisten(order.listener); return
+      case 'listen': this.#doors.open(order.listener, order.fd); return
+      case 'unlisten': this.#doors.shut(order.listener); return
       case 'dial': this.#dial(order.id, order.fd, bytesOf(order.to)); return
       case 'drop': this.#drop(order.id, order.how); return
       case 'context': this.#context(order); return
@@ -98,6 +90,8 @@ export class Relay {
       case 'secure': this.#secure(order); return
       case 'send': this.#send(order.id, bytesOf(order.frame)); return
       case 'forward': this.#forward(order); return
+      case 'lend': this.#lend(order); return
+      case 'recall': this.#lending.recall(order.id); return
       case 'abort': this.#abort(order.client, order.frame); return
       case 'census': this.#census(); return
       case 'stop': this.#stop()
@@ -124,22 +118,9 @@ export class Relay {
     this.#report({ is: 'census', ...census() })
   }
 
-  #listen (listener: number, fd: number): void {
-    this.#listeners.set(listener, new Listener(fd, this.#loop, {
-      isFull: () => ((-this.#lastAccepted - this.#heard()) | 0) >= mostUnheard,
-      accepted: (socket, local, remote) => {
-        const id = --this.#lastAccepted
-        this.#entries.set(id, { is: 'raw', socket })
-        this.#report({ is: 'accepted', id, listener, fd: socket.fd.number, local: octetsOf(local), remote: octetsOf(remote) })
-      },
-      failed: errno => { this.#report({ is: 'refused', listener, errno }) },
-    }))
-  }
-
-  #unlisten (listener: number): void {
-    this.#listeners.get(listener)?.close()
-    this.#listeners.delete(listener)
-    this.#report({ is: 'unlistened', listener })
+  #accepted ({ id, listener, socket, local, remote }: Visitor): void {
+    this.#entries.set(id, { is: 'raw', socket })
+    this.#report({ is: 'accepted', id, listener, fd: socket.fd.number, local: octetsOf(local), remote: octetsOf(remote) })
   }
 
   #dial (id: ConnectionId, fd: number, to: Uint8Array): void {
@@ -188,8 +169,13 @@ export class Relay {
       done: (tls, shown) => {
         const secured = new Secured({
           ...socket, tls, mayLeave, loop: this.#loop,
-          onControl: (type, payload) => { this.#report({ is: 'frame', id, type, payload: octetsOf(payload) }) },
-          onBroken: error => { this.#tellBroken(id, error) },
+          onControl: (type, payload) => {
+            if (this.#lending.hears(id, type, payload)) return
+            secured.tells()
+            this.#report({ is: 'frame', id, type, payload: octetsOf(payload) })
+          },
+          onTurn: () => { this.#lending.turn(id) },
+          onBroken: error => { if (!this.#lending.breaks(id)) this.#tellBroken(id, error) },
           onGone: leg => { this.#gone(leg) },
         })
         this.#legs.set(secured.leg, undefined)
@@ -218,15 +204,34 @@ export class Relay {
   }
 
   #forward ({ client, server, mode }: Order & { op: 'forward' }): void {
-    const [clientEnd, serverEnd] = [this.#toEnd(client, mode), this.#toEnd(server, mode)]
+    this.#pump(client, [client, this.#toEnd(client, mode)], [server, this.#toEnd(server, mode)])
+  }
+
+  /** `name` is that of the socket, too: it has no other. */
+  #repeat (name: ConnectionId, session: ConnectionId, socket: RawSocket): void {
+    this.#entries.set(name, { is: 'raw', socket })
+    const [bare, secured] = [[name, this.#toEnd(name, 'encrypt')], [session, this.#toEnd(session, 'encrypt')]] as const
+    const isClients = this.#lending.isClients(session)
+    this.#pump(name, isClients ? bare : secured, isClients ? secured : bare)
+  }
+
+  #pump (name: ConnectionId, [client, clientEnd]: readonly [ConnectionId, ForwardEnd], [server, serverEnd]: readonly [ConnectionId, ForwardEnd]): void {
     const pump = new Pump({
       client: clientEnd.leg, server: serverEnd.leg, loop: this.#loop, chunks: this.#chunks, pipes: this.#pipes,
-      onMoved: () => { this.#note(forward) },
+      onMoved: () => { this.#moved.note(name, pump) },
       onEnd: ending => { this.#ended(forward, ending) },
     })
-    const forward = { client, server, pump }
+    const forward = { name, ends: [client, server], pump }
     this.#entries.set(client, { is: 'forwarding', forward, end: clientEnd })
     this.#entries.set(server, { is: 'forwarding', forward, end: serverEnd })
+  }
+
+  #lend (order: LendOrder): void {
+    const entry = this.#entries.get(order.id)
+    if (entry?.is === 'secured' && entry.secured.isQuiet) { this.#lending.lend(order, entry.secured); return }
+    // What has come meanwhile, or that it has broken, is on its way to the main thread, and for that to answer.
+    if (order.serves.is === 'arriving') new Fd(order.serves.netns).close()
+    this.#report({ is: 'returned', session: order.id })
   }
 
   #toEnd (id: ConnectionId, mode: SecureMode): ForwardEnd {
@@ -241,7 +246,8 @@ export class Relay {
 
   #abort (client: ConnectionId, frame: Uint8Array | undefined): void {
     const entry = this.#entries.get(client)
-    if (entry?.is !== 'forwarding') return // it has just ended by itself
+    if (entry === undefined) { this.#lending.abort(client, frame); return } // or it has just ended by itself
+    if (entry.is !== 'forwarding') return
     try {
       entry.forward.pump.abort(frame)
     } finally {
@@ -250,9 +256,13 @@ export class Relay {
   }
 
   #ended (forward: Forward, ending: (Report & { is: 'ended' })['ending']): void {
-    for (const id of [forward.client, forward.server]) this.#leave(id, ending.kind === 'completed')
-    this.#moved.delete(forward)
-    this.#report({ is: 'ended', client: forward.client, ...forward.pump.takeMoved(), ending })
+    const isThere = ending.kind === 'completed'
+    for (const id of forward.ends) this.#leave(id, isThere)
+    this.#moved.forget(forward.name)
+    const report = { is: 'ended', client: forward.name, ...forward.pump.takeMoved(), ending } as const
+    if (forward.ends.some(id => this.#lending.has(id))) this.#note(report)
+    else this.#report(report)
+    for (const id of forward.ends) this.#lending.ended(id, isThere)
   }
 
   /** What was forwarded is gone, unless it is a session and may be used again. */
@@ -265,26 +275,13 @@ export class Relay {
     secured.resume()
   }
 
-  #note (forward: Forward): void {
-    if (this.#moved.size === 0) this.#loop.after(reportMs, () => { this.#tellMoved() })
-    this.#moved.add(forward)
-  }
-
-  #tellMoved (): void {
-    const counts = [...this.#moved].flatMap(({ client, pump }) => {
-      const { fromClient, fromServer } = pump.takeMoved()
-      return [client, fromClient, fromServer]
-    })
-    this.#moved.clear()
-    if (counts.length > 0) this.#report({ is: 'moved', counts })
-  }
-
   #tellBroken (id: ConnectionId, { code, detail }: HandshakeError): void {
     this.#report({ is: 'broken', id, code: code === 'protocol-error' ? code : 'handshake-failed', detail })
   }
 
   #stop (): void {
-    for (const listener of this.#listeners.values()) listener.close()
+    this.#doors.close()
+    this.#lending.close()
     for (const [id, entry] of [...this.#entries]) {
       if (entry.is === 'forwarding') entry.forward.pump.abort(undefined)
       else this.#drop(id, 'reset')

@@ -17,6 +17,7 @@ import { FrameWriter } from './frame-writer.ts'
 import { received } from './leg.ts'
 import { linger } from './linger.ts'
 import type { Address, Fd, TlsConnection } from '../../../sys/index.ts'
+import type { VerdictMessage } from '../../../frames/index.ts'
 import type { SecureMode } from '../../../model/mode.ts'
 import type { Chunk } from './chunk.ts'
 import type { Failure, Flushed, Leg } from './leg.ts'
@@ -52,10 +53,14 @@ export class SecureLeg implements Leg {
   #ours: SecureMode | undefined
   #theirs: SecureMode | undefined
   #verdictHeard = false
+  /** The last one that was heard, perhaps of another connection. */
+  #verdict: { readonly payload: Uint8Array, readonly message: VerdictMessage } | undefined
   #leaveHeard = false
   #hasLeft = false
   #endSent = false
   #endReceived = false
+  /** A connection is over, and no other has begun to move bytes: those of the last one may still be with the kernels. */
+  #rests = false
   /** Everything that either end has sent is known to have arrived. */
   #isSettled = false
   #failure: Failure | undefined
@@ -82,6 +87,9 @@ export class SecureLeg implements Leg {
   /** Why TLS or the frames broke, where it was that. */
   get broken (): HandshakeError | undefined { return this.#broken }
 
+  /** The other end's, once it was heard. */
+  get verdict (): VerdictMessage | undefined { return this.#verdictHeard ? this.#verdict?.message : undefined }
+
   /** Whether what comes from now on are bare bytes, which are not ours to read. */
   get hasLeft (): boolean { return this.#hasLeft }
   /** Whether what is sent from now on has to be bare bytes. */
@@ -91,6 +99,7 @@ export class SecureLeg implements Leg {
 
   /** From now on data is delivered. `mode` is what our verdict was content with. */
   open (mode: SecureMode): void {
+    this.#rests = false
     this.#ours = mode
     this.#reader.wake()
     this.#agree()
@@ -157,6 +166,7 @@ export class SecureLeg implements Leg {
   }
 
   conclude (): void {
+    this.#rests = true
     this.#verdictHeard = this.#endSent = this.#endReceived = false
     this.#ours = this.#theirs = undefined
     this.#allowance = new FrameAllowance()
@@ -181,7 +191,7 @@ export class SecureLeg implements Leg {
       this.release()
     } else {
       const { loop, tls } = this.#parts
-      linger(this, tls, loop, this.#endSent && this.#endReceived)
+      linger(this, tls, loop, this.#endSent && this.#endReceived || this.#rests)
     }
   }
 
@@ -228,12 +238,14 @@ export class SecureLeg implements Leg {
   #hearVerdict (payload: Uint8Array): void {
     this.#verdictHeard = true
     try {
-      const verdict = decodeVerdict(payload)
-      if (verdict.accepted) this.#theirs ??= verdict.mode
+      // On a session that carries one connection after another it is nearly always the same.
+      if (this.#verdict === undefined || Buffer.compare(this.#verdict.payload, payload) !== 0) this.#verdict = { payload, message: decodeVerdict(payload) }
     } catch {
       this.#break('protocol-error', 'malformed verdict')
       return
     }
+    const { message } = this.#verdict
+    if (message.accepted) this.#theirs ??= message.mode
     this.#agree()
   }
 
