@@ -7,12 +7,15 @@ const modes = {
   authenticate: { near: 'authenticate', far: 'authenticate' },
   mixed: { near: 'authenticate', far: 'encrypt' },
   plain: 'plain',
-} as const satisfies Record<string, RoadMode>
+  /** Whole agents, whose sessions carry one connection after another, and are lent to the relay threads. */
+  reused: 'reused',
+} as const satisfies Record<string, SoakMode>
 
+export type SoakMode = RoadMode | 'reused'
 export type ModeName = keyof typeof modes
 
 export const modeNames = Object.keys(modes) as readonly ModeName[] // the keys of the table
 
-export function modeOf (name: ModeName): RoadMode {
+export function modeOf (name: ModeName): SoakMode {
   return modes[name]
 }

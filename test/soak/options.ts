@@ -28,7 +28,8 @@ export const help = `liburna soak: connections of every pattern through two agen
   --minutes N       end after so long, however many there were (1440)
   --parallel N      how many are open at a time (64)
   --between N       connections between two looks at what the agents hold (5 % of all; at most 50000)
-  --mode M          encrypt, authenticate, mixed (the ends ask for different ones) or plain; may be repeated (all of them)
+  --mode M          encrypt, authenticate, mixed (the ends ask for different ones), plain or reused (whole agents, whose
+                    sessions carry one connection after another); may be repeated (all of them)
   --near K, --far K what moves the bytes at either end: native or streams (native)
   --threads N       relay threads of each end (1)
   --seed N          another seed is another soak (1)

@@ -4,6 +4,7 @@
  * Started by `relay-process.ts` with the application's port; answers one question, how much it holds.
  */
 
+import { AgentRoad } from './agent-road.ts'
 import { modeOf } from './modes.ts'
 import { openRelays } from '../fixtures/road.ts'
 import { NativeTransport, StreamTransport } from '../../src/relay/index.ts'
@@ -18,12 +19,11 @@ const [near, far] = [open(spec.near), open(spec.far)]
 const failures: Record<string, number> = {}
 let forwarding = 0
 
-const roads = await Promise.all(spec.modes.map(mode => openRelays(near, far, modeOf(mode), {
-  application: spec.application,
-  near: toll => { count(toll) },
-  far: toll => { count(toll) },
-  failed: (at, error) => { const what = `${at}: ${messageOf(error)}`; failures[what] = (failures[what] ?? 0) + 1 },
-})))
+const roads = await Promise.all(spec.modes.map(name => {
+  const mode = modeOf(name)
+  if (mode === 'reused') return AgentRoad.open({ client: near, server: far }, spec.application, fails)
+  return openRelays(near, far, mode, { application: spec.application, near: count, far: count, failed: (at, error) => { fails(`${at}: ${messageOf(error)}`) } })
+}))
 for (const failed of [near.failed, far.failed]) failed.catch((error: unknown) => { console.error(error); process.exit(1) })
 tell({ is: 'ready', ports: roads.map(({ port }) => port) })
 
@@ -32,6 +32,8 @@ process.on('message', (message: ToRelays) => {
 })
 process.on('disconnect', () => { process.exit(0) })
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => {}) // our parent ends us
+
+function fails (what: string): void { failures[what] = (failures[what] ?? 0) + 1 }
 
 function count ({ ending, session }: Toll): void {
   forwarding++
@@ -42,9 +44,10 @@ function count ({ ending, session }: Toll): void {
 }
 
 async function holds (): Promise<void> {
+  for (const road of roads) if (road instanceof AgentRoad) road.rest()
   globalThis.gc?.()
   globalThis.gc?.()
-  const counts: Record<string, number> = { forwarding }
+  const counts: Record<string, number> = { forwarding: forwarding + roads.reduce((sum, road) => sum + (road instanceof AgentRoad ? road.open : 0), 0) }
   for (const transport of [near, far]) {
     if (!(transport instanceof NativeTransport)) continue
     for (const census of await transport.census()) for (const [kind, number] of Object.entries(census.counts)) counts[kind] = (counts[kind] ?? 0) + number
@@ -53,7 +56,8 @@ async function holds (): Promise<void> {
 }
 
 async function stop (): Promise<void> {
-  for (const road of roads) await road[Symbol.asyncDispose]()
+  // Agents end their transports, too: they are the last.
+  for (const road of roads.toSorted((a, b) => Number(a instanceof AgentRoad) - Number(b instanceof AgentRoad))) await road[Symbol.asyncDispose]()
   const left: Record<string, number> = {}
   for (const transport of [near, far]) {
     if (!(transport instanceof NativeTransport)) { await transport.close(); continue }
