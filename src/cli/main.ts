@@ -3,6 +3,8 @@
 import { readFileSync } from 'node:fs'
 import { disarmAll } from './disarm.ts'
 import { doctorReport } from './doctor.ts'
+import { systemClock } from '../lib/clock.ts'
+import { keepLean } from './lean.ts'
 import { runCli } from './program.ts'
 import type { ExitCode } from './exit-code.ts'
 import type { CliParts } from './program.ts'
@@ -28,13 +30,13 @@ function realParts (version: string): CliParts {
     async startAgent (config) {
       const { startAgent } = await import('../app.ts')
       const agent = await startAgent(config, { version })
-      await releaseLater()
+      await keepSmall()
       return agent
     },
     async startIssuer (config) {
       const { startIssuer } = await import('../issuer-app.ts')
       const issuer = await startIssuer(config, { version })
-      await releaseLater()
+      await keepSmall()
       return { stop: () => issuer.stop(), reopenFiles () {} }
     },
     async disarm (config) {
@@ -56,17 +58,13 @@ function realParts (version: string): CliParts {
   }
 }
 
-/** How long after a start its memory is given back: by then it has settled. */
-const settledMs = 2000
-
-async function releaseLater (): Promise<void> {
-  const { releaseStartupMemory } = await import('../sys/index.ts')
-  const release = (): void => {
-    try {
-      releaseStartupMemory()
-    } catch { /* then it is kept, which harms nobody */ }
+async function keepSmall (): Promise<void> {
+  const { releaseStartupMemory, trimArenas } = await import('../sys/index.ts')
+  const cpuMs = (): number => {
+    const { user, system } = process.cpuUsage()
+    return (user + system) / 1000
   }
-  setTimeout(release, settledMs).unref()
+  keepLean({ clock: systemClock, resident: () => process.memoryUsage.rss(), cpuMs, release: releaseStartupMemory, trim: trimArenas })
 }
 
 /** package.json lies beside `src` and beside `dist`. */
