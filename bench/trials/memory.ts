@@ -12,9 +12,12 @@ import type { Readable, Writable } from 'node:stream'
 import type { Measured, Subject, Trial, TrialOptions } from './trial.ts'
 
 const holder = fileURLToPath(new URL('hold.ts', import.meta.url))
-/** Memory has settled when it has not shrunk by a hundredth for so long, ms: V8 gives back what a burst has needed after ten seconds. */
-const calmMs = 12_000
-const longestMs = 60_000
+/**
+ * Memory has settled when it has not shrunk by a hundredth for so long, ms: V8 gives back what a burst has needed after ten
+ * seconds, and an agent looks every ten for what malloc keeps (src/cli/lean.ts).
+ */
+const calmMs = 25_000
+const longestMs = 120_000
 const stepMs = 1000
 
 export const memory: Trial = {
