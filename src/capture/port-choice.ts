@@ -7,6 +7,7 @@
  * 49152) and away from the ports below 1024 and some, which some servers trust.
  */
 
+import { firstFree } from '../lib/first-free.ts'
 import type { PortRange } from './exclusions.ts'
 
 /** Both included. */
@@ -22,11 +23,5 @@ export function overlapsInnerPorts ({ from, to }: PortRange): boolean {
  * begins there and goes upwards round the range.
  */
 export function choosePort (taken: (port: number) => boolean, random: number): number | undefined {
-  const count = innerPorts.high - innerPorts.low + 1
-  const start = Math.floor(random * count)
-  for (let i = 0; i < count; i++) {
-    const port = innerPorts.low + (start + i) % count
-    if (!taken(port)) return port
-  }
-  return undefined
+  return firstFree(innerPorts, taken, random)
 }

@@ -1,9 +1,9 @@
 /** The command line with everything real behind it. */
 
 import { readFileSync } from 'node:fs'
+import { systemClock } from '../lib/clock.ts'
 import { disarmAll } from './disarm.ts'
 import { doctorReport } from './doctor.ts'
-import { systemClock } from '../lib/clock.ts'
 import { keepLean } from './lean.ts'
 import { runCli } from './program.ts'
 import type { ExitCode } from './exit-code.ts'

@@ -26,7 +26,7 @@ export async function serveInbound (client: Connection, pod: LocalPod, node: Nod
 /** A session that may carry another connection, and perhaps without being asked about it. */
 interface Served {
   readonly session: Session
-  readonly offer: Offer | undefined
+  readonly offer: Offer
 }
 
 /** Serves the first connection, or the next one of `known`; the session that may carry another is the result. */

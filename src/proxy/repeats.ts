@@ -34,12 +34,16 @@ export interface Keeper {
 /** Lends the session to those who move the bytes; `undefined` where that is not to be had now. */
 export type Offer = (limits: Limits, keeper: Keeper) => Loan | undefined
 
-/** What may follow on the session of a connection that is over; `client` is the end that we accepted. */
-export function offerNext (entry: Entry, client: Connection, node: NodeParts): Offer | undefined {
-  const permit = authorizeNext(entry, node)
-  if (permit === undefined || entry.secured.kind === 'plain') return undefined
-  const repeats = new Repeats(entry, entry.secured.session, client, permit, node)
-  return (limits, keeper) => repeats.lend(limits, keeper)
+/**
+ * What may follow on the session of a connection that is over; `client` is the end that we accepted. Policy is asked when
+ * the session is lent: many are not kept.
+ */
+export function offerNext (entry: Entry, client: Connection, node: NodeParts): Offer {
+  return (limits, keeper) => {
+    const permit = authorizeNext(entry, node)
+    if (permit === undefined || entry.secured.kind === 'plain') return undefined
+    return new Repeats(entry, entry.secured.session, client, permit, node).lend(limits, keeper)
+  }
 }
 
 /** All that the connections on one loan have in common. The entry that it began with is over, and not kept. */
@@ -70,7 +74,7 @@ class Repeats {
 
   lend (limits: Limits, keeper: Keeper): Loan | undefined {
     const { session, permit: { message: verdict, state, untilMs }, node: { lender } } = this
-    const serves = this.#serves()
+    const serves = lender === undefined ? undefined : this.#serves()
     if (lender === undefined || serves === undefined) return undefined
     const greetings = session.pattern(this.#addresses.originalDestination)
     const following = this.node.registry.following(this.pod, this.secured)

@@ -29,8 +29,8 @@ export interface Mapping {
 
 /** Takes some tens of milliseconds, once; what is needed again is mapped again, from memory. Throws `SysError`. */
 export function releaseStartupMemory (): void {
-  collect()
-  raw.trim(0)
+  collectGarbage()
+  trimArenas()
   for (const { from, length } of programMappings(readFileSync('/proc/self/smaps', 'utf8'))) call('madvise', () => raw.madvise(from, length, MADV_DONTNEED))
 }
 
@@ -39,10 +39,14 @@ export function trimArenas (): void {
   raw.trim(0)
 }
 
-/** The only collection that also shrinks the young generation. */
-function collect (): void {
-  setFlagsFromString('--expose-gc')
-  const gc = runInNewContext('gc') as (options: object) => void // V8's own, which the flag has just put there
+let gc: ((options: object) => void) | undefined
+
+/** Collects all garbage of this thread: the only collection that also shrinks the young generation. */
+export function collectGarbage (): void {
+  if (gc === undefined) {
+    setFlagsFromString('--expose-gc')
+    gc = runInNewContext('gc') as (options: object) => void // V8's own, which the flag has just put there
+  }
   gc({ type: 'major', execution: 'sync', flavor: 'last-resort' })
 }
 

@@ -23,6 +23,16 @@ async function lending (t: Test, options: WorldOptions = {}): Promise<World> {
   return await echoing(all => openWorld({ lends: true, transports: { client: openTransport(t, 'native'), server: openTransport(t, 'native') }, ...all }), options)
 }
 
+/** A connection that a thread has begun, and of which the main thread of that end has heard; with how it ends. */
+async function begun (world: World, whose: 'client' | 'server'): Promise<{ readonly ending: Promise<string> }> {
+  await visit(world)
+  const socket = world.dial()
+  socket.write('x')
+  await once(socket, 'data')
+  await eventually(() => world[whose].node.registry.size === 1)
+  return { ending: endingOf(socket) }
+}
+
 t.test('of the connections on a session the main thread is asked about the first one', async t => {
   await using world = await lending(t)
   for (let i = 0; i < 10; i++) t.equal((await visit(world)).heard, 'hello')
@@ -57,12 +67,7 @@ for (const whose of ['client', 'server'] as const) {
 
   t.test(`a change of policy at the ${whose} ends what a thread has begun`, async t => {
     await using world = await lending(t)
-    await visit(world)
-    const socket = world.dial()
-    socket.write('x')
-    await once(socket, 'data')
-    await eventually(() => world[whose].node.registry.size === 1)
-    const ending = endingOf(socket)
+    const { ending } = await begun(world, whose)
     world[whose].enforce(whose === 'client' ? allowTo({ app: 'client' }, { app: 'nobody' }) : allowFrom({ app: 'web' }, { app: 'nobody' }))
     t.equal(await ending, 'ECONNRESET')
     t.match(await eventually(() => world[whose].records()[1]), { outcome: 'policy-changed', verdict: 'denied' })
@@ -71,12 +76,7 @@ for (const whose of ['client', 'server'] as const) {
 
   t.test(`when the ${whose}'s pod goes away what a thread has begun ends with it`, async t => {
     await using world = await lending(t)
-    await visit(world)
-    const socket = world.dial()
-    socket.write('x')
-    await once(socket, 'data')
-    await eventually(() => world[whose].node.registry.size === 1)
-    const ending = endingOf(socket)
+    const { ending } = await begun(world, whose)
     world[whose].close.abort(new Revocation('workload-gone', 'gone'))
     t.equal(await ending, 'ECONNRESET')
     t.match(await eventually(() => world[whose].records()[1]), { outcome: 'workload-gone' })

@@ -3,6 +3,7 @@
  * uses (capture/port-choice.ts says why).
  */
 
+import { firstFree } from '../../../lib/first-free.ts'
 import { Fd, Netns, SysError, decodeSockaddr, encodeSockaddr, errnos, openDialer } from '../../../sys/index.ts'
 import { bytesOf } from '../octets.ts'
 import { Dial } from './socket.ts'
@@ -51,12 +52,9 @@ export class InnerDials {
   /** The port that nobody uses, from a random one upwards. Throws `SysError` where all are used. */
   #choosePort (): number {
     const { low, inUse } = this.#terms.ports
-    const start = Math.floor(Math.random() * inUse.length)
-    for (let i = 0; i < inUse.length; i++) {
-      const at = (start + i) % inUse.length
-      if (Atomics.load(inUse, at) === 0) return low + at
-    }
-    throw new SysError('bind', errnos.EADDRNOTAVAIL)
+    const port = firstFree({ low, high: low + inUse.length - 1 }, port => Atomics.load(inUse, port - low) > 0, Math.random())
+    if (port === undefined) throw new SysError('bind', errnos.EADDRNOTAVAIL)
+    return port
   }
 }
 

@@ -203,7 +203,7 @@ export class Lending {
   /** Dead or misunderstood: the main thread tries with a fresh one. The others to that place are in doubt, too. */
   #stale (loan: Loan, visitor: Visitor): void {
     this.#lapse(loan, 'politely', true)
-    for (const other of this.#shelf.all(placeOf(visitor.listener, octetsOf(visitor.local)))) this.#end(other)
+    for (const other of this.#shelf.like(loan)) this.#end(other)
     this.#hooks.leave(visitor)
   }
 

@@ -24,7 +24,8 @@ export class Shelf {
   /** The one to be taken next; it stays. */
   last (place: string): Loan | undefined { return this.#stacks.get(place)?.at(-1) }
 
-  all (place: string): readonly Loan[] { return [...this.#stacks.get(place) ?? []] }
+  /** Those that take what `loan` would take. */
+  like ({ place = '' }: Loan): readonly Loan[] { return [...this.#stacks.get(place) ?? []] }
 
   get isEmpty (): boolean { return this.#stacks.size === 0 }
 

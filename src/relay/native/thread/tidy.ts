@@ -3,8 +3,8 @@
  * loop: that of a relay thread never runs, so what a burst has left would stay until the next one.
  */
 
-import { getHeapStatistics, setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
+import { getHeapStatistics } from 'node:v8'
+import { collectGarbage } from '../../../sys/index.ts'
 import type { Loop } from './loop.ts'
 
 /** How often it is looked, while something happens, ms. */
@@ -53,14 +53,4 @@ export class Tidy {
 
 function usedHeap (): number {
   return getHeapStatistics().used_heap_size
-}
-
-let gc: ((options: object) => void) | undefined
-
-function collectGarbage (): void {
-  if (gc === undefined) {
-    setFlagsFromString('--expose-gc')
-    gc = runInNewContext('gc') as (options: object) => void // V8's own, which the flag has just put there
-  }
-  gc({ type: 'major', execution: 'sync', flavor: 'last-resort' })
 }
