@@ -54,7 +54,6 @@ const nativeGoals: readonly Goal[] = [
   { figure: 'latency-1-p50', variant: 'liburna', against: allPeers, reach: 1 },
   { figure: 'requests-64', variant: 'liburna', against: allPeers, reach: 1 },
   { figure: 'connections', variant: 'liburna', against: ['haproxy-tls'], reach: 1.5 },
-  // No such variant yet: TLS sessions are not resumed (src/README.md).
   { figure: 'connections', variant: 'liburna-resumed', against: ['envoy'], reach: 1.2 },
   { figure: 'connections', variant: 'liburna-pooled', against: allPeers, reach: 1.2 },
   { figure: 'memory-idle', variant: 'liburna', against: 'limit', reach: 80 },

@@ -77,7 +77,7 @@ export async function startAgent (config: Config, { version, clock = systemClock
     timeouts: { connectMs: config.connect.timeoutMs, handshakeMs: config.handshake.timeoutMs },
   }
   const enforcer = new Enforcer({
-    groups: config.handshake.groups, connections: config.limits.connectionsPerPod, handshakes: config.limits.handshakesPerPod,
+    groups: config.handshake.groups, resumeForMs: config.handshake.resumeForMs, connections: config.limits.connectionsPerPod, handshakes: config.limits.handshakesPerPod,
     rotation: { ttlMs: config.certificates.ttlMs, excludedLabels },
   }, {
     node, policies, source, capture: new Capture(), peering,

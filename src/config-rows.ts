@@ -92,6 +92,7 @@ export const rows = {
   'certificates.endConnections': row(flagReader, { default: true, meaning: 'close a live connection when a certificate it was opened with ends' }),
   'handshake.timeout': row(duration(100, 300_000), { default: '10s', meaning: 'most time from accepting a connection to the verdict' }),
   'handshake.groups': row(textReader('list', 'names of TLS groups with : between them', text => groupList.test(text)), { default: 'X25519MLKEM768:X25519', meaning: 'TLS key exchange groups, best first; the first default is post-quantum' }),
+  'handshake.resume': row(duration(0, 600_000), { default: '10m', meaning: 'how long after a full handshake others of the same two pods may rest on it (TLS 1.3 PSK with a fresh key exchange, in relay threads): certificates are not proven again, policy is judged as always; 0: every handshake is a full one' }),
   'connect.timeout': row(duration(100, 300_000), { default: '10s', meaning: 'most time for dialling a destination' }),
   'relay.kind': row(choiceReader(['auto', 'native', 'streams']), { default: 'auto', meaning: 'what moves the bytes: native threads with epoll and OpenSSL of their own, or the streams of Node, which are slower; auto takes threads where they can be had' }),
   'relay.threads': row(numberReader('number', 0, 256), { default: 0, meaning: 'how many threads move bytes; 0 for one per CPU, but at most 4: each takes some 15 MB, and moves several Gbit/s' }),

@@ -77,7 +77,7 @@ export interface Config {
   /** The part that a running agent follows. */
   readonly directory: DirectorySettings
   readonly certificates: { readonly ttlMs: number, readonly backdateMs: number, readonly endConnections: boolean }
-  readonly handshake: { readonly timeoutMs: number, readonly groups: string }
+  readonly handshake: { readonly timeoutMs: number, readonly groups: string, readonly resumeForMs: number }
   readonly connect: { readonly timeoutMs: number }
   readonly relay: { readonly kind: 'auto' | 'native' | 'streams', readonly threads: number }
   readonly reuse: { readonly uses: number, readonly idleMs: number, readonly ageMs: number, readonly rewrittenAgeMs: number, readonly perPod: number, readonly perNode: number }
@@ -205,7 +205,7 @@ function toConfig (values: Values<typeof rows>, file: string): Omit<Config, 'giv
       workloads: values.workloads.map(workload => toWorkload(workload, at)),
     },
     certificates: { ttlMs: values['certificates.ttl'], backdateMs: values['certificates.backdate'], endConnections: values['certificates.endConnections'] },
-    handshake: { timeoutMs: values['handshake.timeout'], groups: values['handshake.groups'] },
+    handshake: { timeoutMs: values['handshake.timeout'], groups: values['handshake.groups'], resumeForMs: values['handshake.resume'] },
     connect: { timeoutMs: values['connect.timeout'] },
     relay: { kind: values['relay.kind'], threads: values['relay.threads'] },
     reuse: {

@@ -24,7 +24,7 @@ t.test('the promised file works as written', async t => {
   t.match(config, {
     node: 'alpha', cluster: 'east', trustDomain: 'east.example', authority: '/etc/liburna/authority', trust: ['/etc/liburna/west/root.pem'],
     policies: '/etc/liburna/policies', mode: 'unset', discovery: { kind: 'option' }, admin: { listen: { ip: { text: '127.0.0.1' }, port: 9901 } },
-    certificates: { ttlMs: 3_600_000, backdateMs: 300_000 }, handshake: { timeoutMs: 10_000, groups: 'X25519MLKEM768:X25519' }, records: { path: 'stdout' },
+    certificates: { ttlMs: 3_600_000, backdateMs: 300_000 }, handshake: { timeoutMs: 10_000, groups: 'X25519MLKEM768:X25519', resumeForMs: 600_000 }, records: { path: 'stdout' },
   })
   t.same(config.directory, {
     namespaces: { shop: { labels: { team: 'shop' }, mode: 'unset' } },

@@ -4,7 +4,7 @@ import { BenchError } from '../error.ts'
 import { direct } from './direct.ts'
 import { envoy } from './envoy.ts'
 import { haproxyResumed, haproxySplice, haproxyTls } from './haproxy.ts'
-import { fresh, liburna, liburnaAuthenticate, liburnaPooled, liburnaStreams, liburnaVariant, liburnaX25519 } from './liburna.ts'
+import { liburna, liburnaAuthenticate, liburnaPooled, liburnaResumed, liburnaStreams, liburnaVariant, liburnaX25519, shaking } from './liburna.ts'
 import { ztunnel } from './ztunnel.ts'
 import type { Variant } from './variant.ts'
 
@@ -12,11 +12,11 @@ export { liburnaVariant } from './liburna.ts'
 export type { Dial, Path, Variant } from './variant.ts'
 
 /** In the order of the table. */
-export const variants: readonly Variant[] = [direct, liburna, liburnaX25519, liburnaPooled, liburnaAuthenticate, liburnaStreams, haproxyTls, haproxyResumed, haproxySplice]
+export const variants: readonly Variant[] = [direct, liburna, liburnaX25519, liburnaResumed, liburnaPooled, liburnaAuthenticate, liburnaStreams, haproxyTls, haproxyResumed, haproxySplice]
 
 /** Peers whose programs do not come from Debian: made when they are asked for. */
 export const peers: readonly Peer[] = [
-  { name: 'other', about: 'other=PATH: liburna from another checkout, PATH being its src/main.ts', make: path => liburnaVariant('other', 'liburna of another checkout', false, { main: path, settings: fresh }) },
+  { name: 'other', about: 'other=PATH: liburna from another checkout, PATH being its src/main.ts', make: path => liburnaVariant('other', 'liburna of another checkout', false, { main: path, settings: shaking }) },
   { name: 'other-pooled', about: 'other-pooled=PATH: as other, sessions reused', make: path => liburnaVariant('other-pooled', 'liburna-pooled of another checkout', false, { main: path }) },
   { name: 'envoy', about: 'Envoy 1.40 as tcp_proxy, mutual TLS 1.3; installed by pip unless envoy=PATH is given', make: envoy },
   { name: 'ztunnel', about: 'ztunnel=PATH: in dedicated mode, HBONE', make: ztunnel },

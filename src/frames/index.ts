@@ -3,7 +3,7 @@
 export { FrameAllowance } from './allowance.ts'
 export { FrameParser, FrameType, decodeHeader, encodeFrame, encodeHeader, headerBytes, maxDataBytes, putHeader } from './frames.ts'
 export { GreetingPattern } from './greeting-pattern.ts'
-export { alpnName, flowExporterLabel } from './names.ts'
+export { alpnName, flowExporterLabel, resumptionExporterLabels } from './names.ts'
 export { HandshakeError } from './error.ts'
 export {
   decodeCertificate, decodeEnd, decodeGreeting, decodeReset, decodeVerdict,

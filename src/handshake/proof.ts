@@ -12,6 +12,8 @@ import type { TlsOptions } from './tls.ts'
 export interface HandshakeParts extends TlsOptions {
   /** The least that the pod is content with, as of now. */
   readonly mode: SecureMode
+  /** How long after a full handshake others of the same two pods may rest on it, ms; 0: each proves certificates. */
+  readonly resumeForMs: number
   readonly svids: SvidSource
   readonly trust: TrustSource
   readonly clock: Clock
@@ -29,7 +31,7 @@ export interface ProvenPeer {
 export function verify (chain: readonly Uint8Array[], trust: TrustBundles, { clock }: HandshakeParts): ProvenPeer {
   const proven = verifyChain(chain, trust, clock.now())
   if (!proven.ok) throw new HandshakeError('peer-untrusted', proven.code, { cause: new Error(proven.message) })
-  return { identity: proven.identity, notAfterMs: proven.notAfterMs, chain }
+  return { identity: proven.identity, notAfterMs: proven.notAfterMs, chain: proven.chain }
 }
 
 /**

@@ -47,6 +47,8 @@ export interface Secured<C extends ControlChannel> {
   readonly flowId: Uint8Array
   /** The certificates that the peer has shown, leaf first, DER; empty when it showed none. */
   readonly chain: readonly Uint8Array[]
+  /** It has shown them in an earlier handshake, on which this one rests. */
+  readonly resumed: boolean
   readonly channel: C
   /** Ends the connection after everything was said; resolves when it is gone. */
   hangUp (): Promise<void>
@@ -118,6 +120,8 @@ export class Session<C extends ControlChannel = ControlChannel> implements Dispo
   /** Names the connection that it carries now in the records of both ends; 32 hex digits. */
   get flowId (): string { return Buffer.from(this.#id).toString('hex') }
 
+  /** Whether its handshake rests on an earlier one. */
+  get isResumed (): boolean { return this.#secured.resumed }
   /** Whether it stands between two connections. */
   get isResting (): boolean { return this.#isResting }
   /** How many connections it has carried, with the present one. */

@@ -31,6 +31,7 @@ async function secure (role: Role, socket: Socket, parts: HandshakeParts, signal
     asks: 'encrypt', // these streams cannot leave TLS: see StreamTransport
     flowId: stream.exportKeyingMaterial(flowIdBytes, flowExporterLabel, Buffer.alloc(0)),
     chain: peerChain(stream),
+    resumed: false,
     channel,
     hangUp: () => hangUp(socket, stream, channel),
     cut: reason => { stream.destroy(reason) },

@@ -6,6 +6,8 @@ import type { TrustBundles } from './trust.ts'
 
 /** What a verified chain says, time apart. */
 export interface VerifiedChain {
+  /** As it was shown first, leaf first, DER: one copy for all that show it again. */
+  readonly chain: readonly Uint8Array[]
   readonly identity: Identity
   readonly attributesBytes: number
   readonly notBeforeMs: number

@@ -29,6 +29,8 @@ export interface VerifyOptions {
 export interface AcceptedChain {
   readonly ok: true
   readonly identity: Identity
+  /** The chain itself, in a copy that all have who were shown it. */
+  readonly chain: readonly Uint8Array[]
   /** End of the first certificate of the path to end, ms since the epoch. */
   readonly notAfterMs: number
 }
@@ -60,7 +62,7 @@ export function verifyChain (chain: readonly Uint8Array[], trust: TrustBundles, 
     const verified = verifiedChains.take(trust, chain) ?? verifiedChains.put(trust, chain, verifyOnce(chain, trust, limit))
     if (verified.attributesBytes > limit) throw tooLarge(verified.attributesBytes)
     checkTime(verified, nowMs)
-    return { ok: true, identity: verified.identity, notAfterMs: verified.notAfterMs }
+    return { ok: true, identity: verified.identity, chain: verified.chain, notAfterMs: verified.notAfterMs }
   } catch (error) {
     return refusal(error)
   }
@@ -81,6 +83,7 @@ function verifyOnce (chain: readonly Uint8Array[], trust: TrustBundles, limit: n
   const path = findPath(leaf, presented, spiffeId.trustDomain, trust)
   const attributes = attributesOf(leaf, spiffeId, limit)
   return {
+    chain,
     identity: Object.freeze({ spiffeId: Object.freeze(spiffeId), attributes }),
     attributesBytes: leaf.attributes?.length ?? 0,
     notBeforeMs: Math.max(...path.map(({ notBeforeMs }) => notBeforeMs)),

@@ -42,6 +42,8 @@ export interface EnforcedPodParts {
 export interface EnforcedPodOptions {
   /** TLS groups. */
   readonly groups: string
+  /** `HandshakeParts.resumeForMs` */
+  readonly resumeForMs: number
   readonly rotation: RotationOptions
   /** Most open connections. */
   readonly connections: number
@@ -71,7 +73,7 @@ export class EnforcedPod implements LocalPod {
     this.handshakes = new Places(options.handshakes)
     this.#svids = new SvidRotation(workload.identity, identity, options.rotation)
     const mode = (): SecureMode => this.mode
-    this.handshake = { svids: this.#svids, trust: identity.trust, clock: node.clock, groups: options.groups, get mode () { return mode() } }
+    this.handshake = { svids: this.#svids, trust: identity.trust, clock: node.clock, groups: options.groups, resumeForMs: options.resumeForMs, get mode () { return mode() } }
     this.#holding = new Holding(workload, {
       capture, readiness, clock: node.clock, log: this.#log, closing: this.closing,
       certified: () => this.#svids.ready(this.closing),

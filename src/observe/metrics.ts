@@ -28,10 +28,11 @@ export type StatusResult = 'written' | 'failed' | 'dropped' | 'overtaken'
 export type NotEnforced = 'no-namespace' | 'not-captured' | 'no-certificate'
 
 /**
- * How a connection came to its session with the other agent: a handshake of its own, one that another connection has
- * left; `stale` is one that turned out to be dead, so that the connection took a fresh one.
+ * How a connection came to its session with the other agent: a handshake of its own, in full or resting on an earlier
+ * one, or a session that another connection has left; `stale` is one that turned out to be dead, so that the connection
+ * took a fresh one.
  */
-export type SessionSource = 'fresh' | 'reused' | 'stale'
+export type SessionSource = 'fresh' | 'resumed' | 'reused' | 'stale'
 
 /** What became of a pod that was about to start. */
 export type PodStart = 'captured' | 'not-selected' | 'refused' | 'late'
@@ -217,7 +218,7 @@ export class Metrics {
   #startAtZero (): void {
     for (const direction of ['inbound', 'outbound'] as const) {
       this.#open.set({ direction }, 0)
-      for (const source of ['fresh', 'reused'] as const) this.#sessions.inc({ direction, source }, 0)
+      for (const source of ['fresh', 'resumed', 'reused'] as const) this.#sessions.inc({ direction, source }, 0)
       for (const way of ['sent', 'received'] as const) this.#bytes.inc({ direction, way }, 0)
     }
     for (const source of ['policies', 'node'] as const) {

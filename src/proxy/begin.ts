@@ -71,7 +71,7 @@ export async function measured (direction: Direction, { clock, metrics }: NodePa
   try {
     const session = await handshake()
     ended('ok')
-    metrics.sessionUsed(direction, 'fresh')
+    metrics.sessionUsed(direction, session.isResumed ? 'resumed' : 'fresh')
     return session
   } catch (error) {
     // The detail of 'peer-untrusted' is from the closed list of identity codes; no other detail is fit for a label.

@@ -20,7 +20,7 @@ function partsOf (svid: Svid): HandshakeParts {
   return {
     svids: { current: () => svid, ready: () => Promise.resolve(svid), onChange: () => () => {} },
     trust: { bundles: () => trust, onChange: () => () => {} },
-    clock: systemClock, groups: 'X25519', mode: 'encrypt',
+    clock: systemClock, groups: 'X25519', resumeForMs: 0, mode: 'encrypt',
   }
 }
 

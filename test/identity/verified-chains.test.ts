@@ -6,7 +6,7 @@ import type { VerifiedChain } from '../../src/identity/verified-chains.ts'
 
 const trust = new TrustBundles([])
 const bytes = (...values: readonly number[]): Uint8Array => Uint8Array.from(values)
-const verified = (): VerifiedChain => ({ identity: identityOf(), attributesBytes: 0, notBeforeMs: 0, notAfterMs: 0 })
+const verified = (): VerifiedChain => ({ chain: [], identity: identityOf(), attributesBytes: 0, notBeforeMs: 0, notAfterMs: 0 })
 
 t.test('finds what was put, under the same trust only', async t => {
   const chains = new VerifiedChains()

@@ -5,6 +5,7 @@ import { Memory, TlsConnection, TlsContext, WriteBuffers, census, readBufferByte
 import { localPair } from '../fixtures/local-pair.ts'
 import { pairContext, pairSvid, tlsPair } from '../fixtures/tls-pair.ts'
 import type { TlsContextOptions } from '../../src/sys/index.ts'
+import type { TlsPair } from '../fixtures/tls-pair.ts'
 
 traceLive(true)
 
@@ -79,6 +80,45 @@ t.test('a certificate, key or group that is none is refused, and nothing stays b
     'key of another': { privateKey: privateKey.export({ type: 'pkcs8', format: 'der' }) },
     group: { groups: 'nonsense' },
   })) t.throws(() => new TlsContext({ ...pairContext, ...options }), { name: 'OpenSslError' }, what)
+})
+
+t.test('pre-shared keys', async t => {
+  const key = { identity: Buffer.alloc(16, 1), secret: Buffer.alloc(48, 2) }
+  const knows = (secret: Buffer) => ({ find: (identity: Uint8Array) => Buffer.compare(identity, key.identity) === 0 ? secret : undefined })
+  const shown = ({ client, server }: TlsPair): unknown => [client, server].map(end => [end.hasUsedKey, end.peerChain().length])
+
+  t.test('one that both ends have takes the place of certificates, as often as it is offered', async t => {
+    const names = new Set<string>()
+    for (let i = 0; i < 3; i++) {
+      using ends = tlsPair({ keys: { client: { offers: key }, server: knows(key.secret) } })
+      t.same(shown(ends), [[true, 0], [true, 0]])
+      t.equal(ends.client.protocol, 'liburna/1')
+      const name = Buffer.from(ends.client.export('EXPORTER-test', 16)).toString('hex')
+      t.equal(Buffer.from(ends.server.export('EXPORTER-test', 16)).toString('hex'), name)
+      names.add(name)
+    }
+    t.equal(names.size, 3, 'there was a key exchange each time')
+  })
+
+  t.test('also where the client has to say hello again', async t => {
+    using ends = tlsPair({ groups: 'P-256:X25519', keys: { client: { offers: key }, server: knows(key.secret) } })
+    t.same(shown(ends), [[true, 0], [true, 0]])
+  })
+
+  for (const [what, keys] of Object.entries({
+    'one that the server does not know': { client: { offers: { ...key, identity: Buffer.alloc(16, 3) } }, server: knows(key.secret) },
+    'one where the server has none': { client: { offers: key } },
+    'none where the server has one': { server: knows(key.secret) },
+  })) t.test(`${what} is a full handshake`, async t => {
+    using ends = tlsPair({ keys })
+    t.same(shown(ends), [[false, 1], [false, 1]])
+  })
+
+  t.test('who knows the name of a key and not the key itself gets nowhere', async t => {
+    using ends = tlsPair({ keys: { client: { offers: key }, server: knows(Buffer.alloc(48, 4)) } })
+    t.match(ends.server.error, { name: 'OpenSslError' })
+    t.match(ends.client.error, { name: 'OpenSslError' })
+  })
 })
 
 t.test('a closed context cannot be used, and may be closed twice', async t => {

@@ -4,14 +4,8 @@ import { HandshakeError, expectFrame } from '../../handshake/index.ts'
 import { bytesOf, octetsOf } from './octets.ts'
 import type { ControlChannel } from '../../handshake/index.ts'
 import type { ControlType, Frame, FrameType } from '../../frames/index.ts'
-import type { ConnectionId } from './protocol.ts'
+import type { ConnectionId, Shown } from './protocol.ts'
 import type { ConnectionReport, RelayThread } from './thread.ts'
-
-/** What the TLS handshake has shown; nobody has looked at it yet. */
-export interface Shown {
-  readonly chain: readonly Uint8Array[]
-  readonly flowId: Uint8Array
-}
 
 interface Waiter<T> {
   readonly resolve: (value: T) => void
@@ -37,7 +31,7 @@ export class NativeChannel implements ControlChannel {
     thread.connections.set(id, report => { this.#hear(report) })
   }
 
-  /** Resolves when the TLS handshake is done; rejects with HandshakeError, or with the reason of a `drop`. Asked once, before it can be done. */
+  /** Resolves when the TLS handshake is done, with what nobody has looked at yet; rejects with HandshakeError, or with the reason of a `drop`. Asked once, before it can be done. */
   secured (): Promise<Shown> {
     if (this.#broken !== undefined) return Promise.reject(this.#broken)
     return new Promise((resolve, reject) => { this.#handshake = { resolve, reject } })
@@ -93,7 +87,7 @@ export class NativeChannel implements ControlChannel {
   #hear (report: ConnectionReport): void {
     switch (report.is) {
       case 'secured': {
-        this.#handshake?.resolve({ chain: report.chain, flowId: report.flowId })
+        this.#handshake?.resolve(report)
         this.#handshake = undefined
         return
       }

@@ -1,16 +1,28 @@
 /**
- * Which certificates the threads have. A context lives as long as its certificate is the current one of its source:
- * making one per connection would cost more than the handshake.
+ * Which certificates the threads have. A context lives as long as its certificate is the current one of its source, and
+ * trust is as it was: making one per connection would cost more than the handshake. With it goes all that handshakes may
+ * rest on: what was proven to another certificate, or under another trust, is to be proven again.
  */
 
+import { Offers } from './offers.ts'
 import type { HandshakeParts } from '../../handshake/index.ts'
-import type { Svid } from '../../identity/index.ts'
+import type { Svid, TrustBundles } from '../../identity/index.ts'
 import type { RelayThread } from './thread.ts'
+import type { Resumable } from './thread/resumable.ts'
 
-interface Known {
+type Source = HandshakeParts['svids']
+
+export interface Context {
+  readonly number: number
+  readonly source: Source
   readonly svid: Svid
+  /** What its pod may offer to servers. */
+  readonly offers: Offers
+}
+
+interface Known extends Context {
   readonly groups: string
-  readonly context: number
+  readonly trust: TrustBundles
   readonly threads: Set<ContextHolder>
   /** Stops hearing of changes of the source. */
   readonly leave: () => void
@@ -19,33 +31,53 @@ interface Known {
 /** What has the contexts: a relay thread. */
 export type ContextHolder = Pick<RelayThread, 'post'>
 
-type Source = HandshakeParts['svids']
+/** What a context is made from. */
+export type ContextParts = Pick<HandshakeParts, 'svids' | 'groups' | 'trust'>
 
 export class Contexts {
+  readonly #threads: readonly ContextHolder[]
   readonly #bySource = new Map<Source, Known>()
   #last = 0
 
-  /** The number of the context for `svid`, which `thread` then has; `svid` is the current one of `svids`. */
-  numberOf (svid: Svid, { svids, groups }: Pick<HandshakeParts, 'svids' | 'groups'>, thread: ContextHolder): number {
-    const known = this.#known(svid, svids, groups)
-    if (!known.threads.has(thread)) {
-      known.threads.add(thread)
-      const privateKey = svid.privateKey.export({ type: 'pkcs8', format: 'der' })
-      thread.post({ op: 'context', context: known.context, certificates: svid.certificates, privateKey, groups })
+  constructor (threads: readonly ContextHolder[]) {
+    this.#threads = threads
+  }
+
+  /** The context for `svid`, which `thread` then has; `svid` is the current one of `svids`. */
+  of (svid: Svid, parts: ContextParts, thread: ContextHolder): Context {
+    const known = this.#known(svid, parts)
+    this.#equip(thread, known)
+    return known
+  }
+
+  /** A client was proven, and may rest its next handshakes on that in any thread, as long as the context is there. */
+  keep (context: Context, peer: string, resumable: Resumable, forMs: number): void {
+    const known = this.#bySource.get(context.source)
+    if (known !== context) return
+    for (const thread of this.#threads) {
+      this.#equip(thread, known)
+      thread.post({ op: 'keep', context: known.number, peer, resumable, forMs })
     }
-    return known.context
   }
 
   close (): void {
     for (const source of [...this.#bySource.keys()]) this.#forget(source)
   }
 
-  #known (svid: Svid, source: Source, groups: string): Known {
+  #equip (thread: ContextHolder, { number, svid, groups, threads }: Known): void {
+    if (threads.has(thread)) return
+    threads.add(thread)
+    const privateKey = svid.privateKey.export({ type: 'pkcs8', format: 'der' })
+    thread.post({ op: 'context', context: number, certificates: svid.certificates, privateKey, groups })
+  }
+
+  #known (svid: Svid, { svids: source, groups, trust: trustSource }: ContextParts): Known {
+    const trust = trustSource.bundles()
     const known = this.#bySource.get(source)
-    if (known?.svid === svid && known.groups === groups) return known
+    if (known?.svid === svid && known.groups === groups && known.trust === trust) return known
     this.#forget(source)
     const leave = source.onChange(() => { this.#forget(source) })
-    const fresh: Known = { svid, groups, context: ++this.#last, threads: new Set(), leave }
+    const fresh: Known = { number: ++this.#last, source, svid, groups, trust, offers: new Offers(), threads: new Set(), leave }
     this.#bySource.set(source, fresh)
     return fresh
   }
@@ -56,6 +88,6 @@ export class Contexts {
     if (known === undefined) return
     this.#bySource.delete(source)
     known.leave()
-    for (const thread of known.threads) thread.post({ op: 'forget', context: known.context })
+    for (const thread of known.threads) thread.post({ op: 'forget', context: known.number })
   }
 }

@@ -7,10 +7,11 @@
  */
 
 import type { InnerPorts } from '../../capture/index.ts'
-import type { Census } from '../../sys/index.ts'
+import type { Census, PresharedKey } from '../../sys/index.ts'
 import type { SecureMode } from '../../model/mode.ts'
 import type { Side } from '../ending.ts'
 import type { Octets } from './octets.ts'
+import type { Resumable } from './thread/resumable.ts'
 
 export type ConnectionId = number
 
@@ -25,9 +26,10 @@ export type Order =
   | { readonly op: 'drop', readonly id: ConnectionId, readonly how: 'reset' | 'politely' }
   /** A certificate to be used by `secure`. */
   | { readonly op: 'context', readonly context: number, readonly certificates: readonly Uint8Array[], readonly privateKey: Uint8Array, readonly groups: string }
+  /** A handshake of this certificate was verified, and later ones of that peer may rest on it: `peer` says who that is, to tell it from others. */
+  | { readonly op: 'keep', readonly context: number, readonly peer: string, readonly resumable: Resumable, readonly forMs: number }
   | { readonly op: 'forget', readonly context: number }
-  /** `mayLeave`: nothing is read ahead until it is known that the connection stays under TLS. */
-  | { readonly op: 'secure', readonly id: ConnectionId, readonly role: 'client' | 'server', readonly context: number, readonly mayLeave: boolean }
+  | SecureOrder
   /** A whole control frame. */
   | { readonly op: 'send', readonly id: ConnectionId, readonly frame: Octets }
   /** `mode` is what our verdict was content with, where one of the two is an agent. */
@@ -41,6 +43,19 @@ export type Order =
   | { readonly op: 'census' }
   /** Drops everything. Answered by `stopped`. */
   | { readonly op: 'stop' }
+
+export interface SecureOrder {
+  readonly op: 'secure'
+  readonly id: ConnectionId
+  readonly role: 'client' | 'server'
+  readonly context: number
+  /** Nothing is read ahead until it is known that the connection stays under TLS. */
+  readonly mayLeave: boolean
+  /** Whether later handshakes may rest on this one. */
+  readonly mayResume: boolean
+  /** Of a client: what this one may rest on, if the server still knows it. */
+  readonly offers?: PresharedKey | undefined
+}
 
 /** `../lending.ts` has the words for it. Frames are whole ones; addresses are sockaddrs. */
 export interface LendOrder {
@@ -65,6 +80,17 @@ export type LentFor =
   /** `netns` is the thread's from now on. */
   | { readonly is: 'arriving', readonly netns: number, readonly mark: number, readonly source: Octets, readonly to: Octets, readonly ports: InnerPorts, readonly dialMs: number }
 
+/** What a TLS handshake has shown. */
+export interface Shown {
+  /** DER, leaf first. Of a server that has `resumed` it is empty: it has proven to be the one that `offers` came from. */
+  readonly chain: readonly Uint8Array[]
+  readonly flowId: Uint8Array
+  /** The handshake rests on an earlier one, which has shown the chain. */
+  readonly resumed: boolean
+  /** What later ones may rest on; `undefined` where none may, or this one does so itself. */
+  readonly leaves: PresharedKey | undefined
+}
+
 /** How a forwarded connection ended by itself. */
 export type ThreadEnding =
   | { readonly kind: 'completed' }
@@ -87,8 +113,8 @@ export type Report =
   | { readonly is: 'connected', readonly id: ConnectionId }
   /** A dial failed; the connection is gone. */
   | { readonly is: 'failed', readonly id: ConnectionId, readonly errno: number }
-  /** The TLS handshake is done; whether `chain` (DER, leaf first) means anything is for the main thread to say. */
-  | { readonly is: 'secured', readonly id: ConnectionId, readonly chain: readonly Uint8Array[], readonly flowId: Uint8Array }
+  /** The TLS handshake is done; whether what it has shown means anything is for the main thread to say. */
+  | { readonly is: 'secured', readonly id: ConnectionId } & Shown
   | { readonly is: 'frame', readonly id: ConnectionId, readonly type: number, readonly payload: Octets }
   /** A secured connection broke before it was forwarded. It still has to be dropped. */
   | { readonly is: 'broken', readonly id: ConnectionId, readonly code: 'handshake-failed' | 'protocol-error', readonly detail: string }

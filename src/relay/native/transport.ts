@@ -1,6 +1,7 @@
 /** Moves bytes in relay threads: epoll, OpenSSL on raw descriptors, splice. The main thread gives orders and judges. */
 
 import { HandshakeError, Session, ownSvid } from '../../handshake/index.ts'
+import { formatSpiffeId } from '../../model/spiffe-id.ts'
 import { Fd, SysError, decodeSockaddr, encodeSockaddr, whyNoOpenssl } from '../../sys/index.ts'
 import { NativeChannel } from './channel.ts'
 import { NativeConnection } from './connection.ts'
@@ -11,12 +12,12 @@ import { bytesOf, octetsOf } from './octets.ts'
 import { RelayThread } from './thread.ts'
 import type { HandshakeParts } from '../../handshake/index.ts'
 import type { Role } from '../../frames/index.ts'
-import type { Svid } from '../../identity/index.ts'
 import type { SocketAddress } from '../../model/address.ts'
-import type { Census } from '../../sys/index.ts'
+import type { Census, PresharedKey } from '../../sys/index.ts'
 import type { Ending, Meter, Revocable } from '../ending.ts'
 import type { Lender } from '../lending.ts'
 import type { Connection, DialOptions, End, ListenHooks, Listening, Transport } from '../transport.ts'
+import type { Context } from './contexts.ts'
 import type { ListenerReport } from './thread.ts'
 
 export interface NativeOptions {
@@ -37,7 +38,7 @@ export class NativeTransport implements Transport {
   readonly lender: Lender
   readonly failed: Promise<never>
   readonly #threads: readonly RelayThread[]
-  readonly #contexts = new Contexts()
+  readonly #contexts: Contexts
   readonly #listening = new Set<Listening>()
   #lastListener = 0
   #lastDialled = 0
@@ -49,6 +50,7 @@ export class NativeTransport implements Transport {
     const state = new Int32Array(new SharedArrayBuffer(4))
     this.lender = { get state () { return Atomics.load(state, 0) }, revoke () { Atomics.add(state, 0, 1) }, lend }
     this.#threads = Array.from({ length: threads }, () => new RelayThread(state, trace))
+    this.#contexts = new Contexts(this.#threads)
     this.failed = Promise.race(this.#threads.map(({ failed }) => failed))
     this.failed.catch(() => {}) // it may come when nobody listens yet
   }
@@ -140,27 +142,41 @@ export class NativeTransport implements Transport {
   }
 
   async #secure (role: Role, connection: NativeConnection, parts: HandshakeParts, signal: AbortSignal): Promise<Session> {
-    const { id, thread } = connection
-    const { svid, context } = await this.#contextFor(connection, parts, signal)
+    const { id, thread, remote } = connection
+    const context = await this.#contextFor(connection, parts, signal)
     if (signal.aborted) { connection.reset(); throw signal.reason }
     if (!connection.take()) throw new HandshakeError('handshake-failed', 'closed')
     const channel = new NativeChannel(id, thread)
     signal.addEventListener('abort', () => { void channel.drop('reset', signal.reason) }, { once: true })
-    const asks = parts.mode
-    thread.post({ op: 'secure', id, role, context, mayLeave: asks === 'authenticate' })
+    const [asks, mayResume] = [parts.mode, parts.resumeForMs > 0]
+    const offer = role === 'client' && mayResume ? context.offers.find(remote, parts.clock.monotonic()) : undefined
+    thread.post({ op: 'secure', id, role, context: context.number, mayLeave: asks === 'authenticate', mayResume, offers: offer?.key })
     try {
-      const shown = await channel.secured()
-      return await Session.prove({ role, svid, asks, ...shown, channel, hangUp: () => channel.drop('politely'), cut: reason => { void channel.drop('reset', reason) } }, parts)
+      const { flowId, resumed, leaves, ...shown } = await channel.secured()
+      // A server that has used the key is who has made it with us.
+      const chain = role === 'client' && resumed ? offer?.chain ?? [] : shown.chain
+      const { svid } = context
+      const session = await Session.prove({ role, svid, asks, chain, resumed, flowId, channel, hangUp: () => channel.drop('politely'), cut: reason => { void channel.drop('reset', reason) } }, parts)
+      if (leaves !== undefined) this.#remember(role, remote, leaves, session, context, parts)
+      return session
     } catch (error) {
+      if (offer !== undefined) context.offers.drop(remote) // whatever was wrong, it must not be so again
       await channel.drop('reset')
       throw error
     }
   }
 
-  async #contextFor (connection: NativeConnection, parts: HandshakeParts, signal: AbortSignal): Promise<{ readonly svid: Svid, readonly context: number }> {
+  /** What `session` has proven may be proven by `key` alone, as long as both certificates are good, and no longer than the setting says. */
+  #remember (role: Role, to: SocketAddress, key: PresharedKey, { peer }: Session, context: Context, { clock, resumeForMs }: HandshakeParts): void {
+    const forMs = Math.min(resumeForMs, Math.min(peer.notAfterMs, context.svid.notAfterMs) - clock.now())
+    const { chain, identity: { spiffeId, attributes } } = peer
+    if (role === 'client') context.offers.put(to, { key, chain, untilMs: clock.monotonic() + forMs })
+    else this.#contexts.keep(context, `${formatSpiffeId(spiffeId)} ${attributes.cluster} ${attributes.uid}`, { ...key, chain }, forMs)
+  }
+
+  async #contextFor (connection: NativeConnection, parts: HandshakeParts, signal: AbortSignal): Promise<Context> {
     try {
-      const svid = await ownSvid(parts, signal)
-      return { svid, context: this.#contexts.numberOf(svid, parts, connection.thread) }
+      return this.#contexts.of(await ownSvid(parts, signal), parts, connection.thread)
     } catch (error) {
       connection.reset()
       throw error

@@ -11,9 +11,11 @@ import { lastErrno } from '../libc.ts'
 import { Memory } from '../memory.ts'
 import { OpenSslError, takeError } from './error.ts'
 import { openssl } from './library.ts'
+import { withKeys } from './preshared.ts'
 import type { Address } from '../memory.ts'
 import type { TlsContext } from './context.ts'
 import type { Bio, Key, Ssl, X509 } from './library.ts'
+import type { PresharedKeys } from './preshared.ts'
 import type { WriteBuffer, WriteBuffers } from './write-buffer.ts'
 
 /** What a call says when it has not done what was asked; `closed`: the peer said close_notify, so nothing was cut off. */
@@ -37,10 +39,13 @@ export class TlsConnection implements Disposable {
   readonly #buffers: WriteBuffers
   #buffer: WriteBuffer | undefined
   #error: OpenSslError | undefined
+  /** Until the handshake is done. */
+  #keys: PresharedKeys | undefined
 
   /** Throws OpenSslError. `fd` is a connected, non-blocking socket. */
-  constructor (context: TlsContext, fd: number, role: 'client' | 'server', buffers: WriteBuffers) {
+  constructor (context: TlsContext, fd: number, role: 'client' | 'server', buffers: WriteBuffers, keys: PresharedKeys = {}) {
     const ssl = openssl()
+    this.#keys = keys
     this.#fd = fd
     this.#buffers = buffers
     this.#pointer = ssl.SSL_new(context.pointer)
@@ -59,6 +64,9 @@ export class TlsConnection implements Disposable {
   /** Whether OpenSSL holds bytes from the socket that `read` has not given yet, perhaps only a part of a record. */
   get hasPending (): boolean { return openssl().SSL_has_pending(this.#ssl) === 1 }
 
+  /** Whether the handshake has proven a pre-shared key, and no certificate. Once it is done. */
+  get hasUsedKey (): boolean { return openssl().SSL_session_reused(this.#ssl) === 1 }
+
   /** Why `broken` was said first. */
   get error (): OpenSslError | undefined { return this.#error }
 
@@ -69,9 +77,9 @@ export class TlsConnection implements Disposable {
   handshake (): number {
     this.#attach()
     openssl().ERR_clear_error() // certificates and keys were looked at meanwhile, by calls that may leave something in the queue
-    const result = openssl().SSL_do_handshake(this.#ssl)
+    const result = withKeys(this.#keys ?? {}, () => openssl().SSL_do_handshake(this.#ssl))
     const said = result === 1 ? done : this.#settle('handshake', result)
-    if (said === done) forgetKeyExchange(this.#ssl)
+    if (said === done) { forgetKeyExchange(this.#ssl); this.#keys = undefined }
     const flushed = this.flush()
     return flushed === broken ? broken : said
   }

@@ -4,6 +4,7 @@ import { noteLive, strikeLive } from '../census.ts'
 import { Memory } from '../memory.ts'
 import { takeError } from './error.ts'
 import { openssl, registerCallback } from './library.ts'
+import { takesKeys } from './preshared.ts'
 import type { Callback, Key, SslCtx, X509 } from './library.ts'
 
 export interface TlsContextOptions {
@@ -76,8 +77,10 @@ export class TlsContext implements Disposable {
     control(command.maxVersion, TLS1_3_VERSION)
     ssl.SSL_CTX_set_options(ctx, options)
     ssl.SSL_CTX_ctrl(ctx, command.mode, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS, 0)
-    ssl.SSL_CTX_ctrl(ctx, command.sessionCache, 0, 0) // no resumption, so no tickets either
+    // No tickets of OpenSSL: they hold the peer's certificate without its chain, and nobody could take one back.
+    ssl.SSL_CTX_ctrl(ctx, command.sessionCache, 0, 0)
     expect('SSL_CTX_set_num_tickets', ssl.SSL_CTX_set_num_tickets(ctx, 0))
+    takesKeys(ctx)
     expect('groups', ssl.SSL_CTX_ctrl_text(ctx, command.groups, 0, groups))
     ssl.SSL_CTX_set_default_read_buffer_len(ctx, readBufferBytes)
     const wire = Buffer.concat(this.protocols.map(name => Buffer.from([name.length, ...Buffer.from(name, 'latin1')])))

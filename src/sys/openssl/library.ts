@@ -17,6 +17,8 @@ export type Ssl = Pointer<'SSL'>
 export type Bio = Pointer<'BIO'>
 export type X509 = Pointer<'X509'>
 export type Key = Pointer<'EVP_PKEY'>
+export type Session = Pointer<'SSL_SESSION'>
+type Cipher = Pointer<'SSL_CIPHER'>
 type Method = Pointer<'SSL_METHOD'>
 type BioMethod = Pointer<'BIO_METHOD'>
 type Chain = Pointer<'STACK_OF(X509)'>
@@ -42,6 +44,9 @@ export interface OpenSsl {
   readonly SSL_CTX_set_verify: (ctx: SslCtx, mode: number, callback: 0) => void
   readonly SSL_CTX_set_num_tickets: (ctx: SslCtx, count: number) => number
   readonly SSL_CTX_set_default_read_buffer_len: (ctx: SslCtx, length: number) => void
+  readonly SSL_CTX_set_session_id_context: (ctx: SslCtx, context: Uint8Array, length: number) => number
+  readonly SSL_CTX_set_psk_use_session_callback: (ctx: SslCtx, callback: Callback) => void
+  readonly SSL_CTX_set_psk_find_session_callback: (ctx: SslCtx, callback: Callback) => void
   readonly SSL_new: (ctx: SslCtx) => Ssl
   readonly SSL_free: (ssl: Ssl) => void
   readonly SSL_set_accept_state: (ssl: Ssl) => void
@@ -61,6 +66,14 @@ export interface OpenSsl {
   readonly SSL_get0_alpn_selected: (ssl: Ssl, data: Address, length: Address) => void
   readonly SSL_get0_peer_certificate: (ssl: Ssl) => X509
   readonly SSL_get_peer_cert_chain: (ssl: Ssl) => Chain
+  readonly SSL_session_reused: (ssl: Ssl) => number
+  readonly SSL_SESSION_new: () => Session
+  readonly SSL_SESSION_free: (session: Session) => void
+  readonly SSL_SESSION_set1_master_key: (session: Session, key: Uint8Array, length: number) => number
+  readonly SSL_SESSION_set_cipher: (session: Session, cipher: Cipher) => number
+  readonly SSL_SESSION_set_protocol_version: (session: Session, version: number) => number
+  readonly SSL_SESSION_set1_id_context: (session: Session, context: Uint8Array, length: number) => number
+  readonly SSL_CIPHER_find: (ssl: Ssl, id: Uint8Array) => Cipher
   readonly SSL_export_keying_material: (ssl: Ssl, out: Uint8Array, length: number, label: string, labelLength: number, context: 0, contextLength: 0, useContext: 0) => number
   readonly OPENSSL_sk_num: (stack: Chain) => number
   readonly OPENSSL_sk_value: (stack: Chain, index: number) => X509
@@ -104,6 +117,9 @@ const prototypes: Readonly<Record<keyof OpenSsl, string>> = {
   SSL_CTX_set_verify: 'void SSL_CTX_set_verify(uintptr_t ctx, int mode, uintptr_t callback)',
   SSL_CTX_set_num_tickets: 'int SSL_CTX_set_num_tickets(uintptr_t ctx, size_t count)',
   SSL_CTX_set_default_read_buffer_len: 'void SSL_CTX_set_default_read_buffer_len(uintptr_t ctx, size_t length)',
+  SSL_CTX_set_session_id_context: 'int SSL_CTX_set_session_id_context(uintptr_t ctx, const void *context, uint length)',
+  SSL_CTX_set_psk_use_session_callback: 'void SSL_CTX_set_psk_use_session_callback(uintptr_t ctx, uintptr_t callback)',
+  SSL_CTX_set_psk_find_session_callback: 'void SSL_CTX_set_psk_find_session_callback(uintptr_t ctx, uintptr_t callback)',
   SSL_new: 'uintptr_t SSL_new(uintptr_t ctx)',
   SSL_free: 'void SSL_free(uintptr_t ssl)',
   SSL_set_accept_state: 'void SSL_set_accept_state(uintptr_t ssl)',
@@ -123,6 +139,14 @@ const prototypes: Readonly<Record<keyof OpenSsl, string>> = {
   SSL_get0_alpn_selected: 'void SSL_get0_alpn_selected(uintptr_t ssl, uintptr_t data, uintptr_t length)',
   SSL_get0_peer_certificate: 'uintptr_t SSL_get0_peer_certificate(uintptr_t ssl)',
   SSL_get_peer_cert_chain: 'uintptr_t SSL_get_peer_cert_chain(uintptr_t ssl)',
+  SSL_session_reused: 'int SSL_session_reused(uintptr_t ssl)',
+  SSL_SESSION_new: 'uintptr_t SSL_SESSION_new()',
+  SSL_SESSION_free: 'void SSL_SESSION_free(uintptr_t session)',
+  SSL_SESSION_set1_master_key: 'int SSL_SESSION_set1_master_key(uintptr_t session, const void *key, size_t length)',
+  SSL_SESSION_set_cipher: 'int SSL_SESSION_set_cipher(uintptr_t session, uintptr_t cipher)',
+  SSL_SESSION_set_protocol_version: 'int SSL_SESSION_set_protocol_version(uintptr_t session, int version)',
+  SSL_SESSION_set1_id_context: 'int SSL_SESSION_set1_id_context(uintptr_t session, const void *context, uint length)',
+  SSL_CIPHER_find: 'uintptr_t SSL_CIPHER_find(uintptr_t ssl, const void *id)',
   SSL_export_keying_material:
     'int SSL_export_keying_material(uintptr_t ssl, void *out, size_t length, const char *label, size_t labelLength, uintptr_t context, size_t contextLength, int useContext)',
   OPENSSL_sk_num: 'int OPENSSL_sk_num(uintptr_t stack)',
@@ -181,6 +205,6 @@ export function whyNoOpenssl (): string | undefined {
  * A C function that returns `int`, for OpenSSL to call, with arguments of these types. It is kept as long as the thread
  * lives, so make few. `callback` must not throw: there is nobody above it to catch.
  */
-export function registerCallback (types: readonly ('uintptr_t' | 'uint')[], callback: (...values: number[]) => number): Callback {
+export function registerCallback (types: readonly ('uintptr_t' | 'uint' | 'size_t')[], callback: (...values: number[]) => number): Callback {
   return Number(koffi.register(callback, koffi.pointer(koffi.proto('int', [...types])))) as Callback // a function pointer
 }

@@ -1,9 +1,10 @@
 /** A relay thread's work: obeys orders, keeps its connections, reports. It knows no policy. */
 
-import { HandshakeError, alpnName } from '../../../frames/index.ts'
-import { Fd, SysError, TlsContext, WriteBuffers, census } from '../../../sys/index.ts'
+import { HandshakeError } from '../../../frames/index.ts'
+import { Fd, SysError, WriteBuffers, census } from '../../../sys/index.ts'
 import { bytesOf, octetsOf } from '../octets.ts'
 import { Chunks } from './chunk.ts'
+import { Contexts } from './contexts.ts'
 import { Doors } from './doors.ts'
 import { HandoverLeg } from './handover-leg.ts'
 import { Lending } from './lending.ts'
@@ -41,7 +42,7 @@ export class Relay {
   readonly #chunks = new Chunks()
   readonly #pipes = new Pipes()
   readonly #buffers = new WriteBuffers()
-  readonly #contexts = new Map<number, TlsContext>()
+  readonly #contexts = new Contexts()
   readonly #doors: Doors
   readonly #entries = new Map<ConnectionId, Entry>()
   /** All that live, also those that are on their way out, each with whom to tell when it is gone. */
@@ -85,8 +86,9 @@ export class Relay {
       case 'unlisten': this.#doors.shut(order.listener); return
       case 'dial': this.#dial(order.id, order.fd, bytesOf(order.to)); return
       case 'drop': this.#drop(order.id, order.how); return
-      case 'context': this.#context(order); return
-      case 'forget': this.#contexts.get(order.context)?.close(); this.#contexts.delete(order.context); return
+      case 'context': this.#contexts.add(order); return
+      case 'keep': this.#contexts.keep(order); return
+      case 'forget': this.#contexts.forget(order.context); return
       case 'secure': this.#secure(order); return
       case 'send': this.#send(order.id, bytesOf(order.frame)); return
       case 'forward': this.#forward(order); return
@@ -102,14 +104,6 @@ export class Relay {
   #failForward (order: Order & { readonly op: 'forward' | 'abort' }, detail: string): void {
     for (const id of order.op === 'forward' ? [order.client, order.server] : []) this.#drop(id, 'reset')
     this.#report({ is: 'ended', client: order.client, fromClient: 0, fromServer: 0, ending: { kind: 'reset', by: 'client', detail } })
-  }
-
-  #context (order: Order & { readonly op: 'context' }): void {
-    try {
-      this.#contexts.set(order.context, new TlsContext({ ...order, protocols: [alpnName] }))
-    } finally {
-      order.privateKey.fill(0) // our copy of it: a key must not lie around
-    }
   }
 
   /** What only waits for the collector is not held: where a test lets us call that, it is called first. */
@@ -160,12 +154,12 @@ export class Relay {
     }
   }
 
-  #secure ({ id, role, context, mayLeave }: Order & { op: 'secure' }): void {
+  #secure ({ id, context: number, mayLeave, ...terms }: Order & { op: 'secure' }): void {
     const entry = this.#entries.get(id)
-    const tlsContext = this.#contexts.get(context)
-    if (entry?.is !== 'raw' || tlsContext === undefined) throw new Error('nothing to secure')
+    const context = this.#contexts.get(number)
+    if (entry?.is !== 'raw' || context === undefined) throw new Error('nothing to secure')
     const { socket } = entry
-    const securing = new Securing(socket, tlsContext, role, this.#buffers, this.#loop, {
+    const securing = new Securing({ socket, context, ...terms }, this.#buffers, this.#loop, {
       done: (tls, shown) => {
         const secured = new Secured({
           ...socket, tls, mayLeave, loop: this.#loop,
@@ -287,7 +281,7 @@ export class Relay {
       else this.#drop(id, 'reset')
     }
     for (const leg of [...this.#legs.keys()]) leg.release()
-    for (const context of this.#contexts.values()) context.close()
+    this.#contexts.close()
     this.#pipes[Symbol.dispose]()
     this.#buffers[Symbol.dispose]()
     this.#loop.stop()

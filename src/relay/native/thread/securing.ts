@@ -1,16 +1,18 @@
 /** A TLS handshake under way. */
 
-import { HandshakeError, alpnName, flowExporterLabel, flowIdBytes } from '../../../frames/index.ts'
-import { TlsConnection, resetOnClose, tlsResult } from '../../../sys/index.ts'
-import type { TlsContext, WriteBuffers } from '../../../sys/index.ts'
-import type { Role } from '../../../frames/index.ts'
+import { HandshakeError, alpnName, flowExporterLabel, flowIdBytes, resumptionExporterLabels } from '../../../frames/index.ts'
+import { TlsConnection, identityBytes, resetOnClose, secretBytes, tlsResult } from '../../../sys/index.ts'
+import type { PresharedKey, WriteBuffers } from '../../../sys/index.ts'
+import type { SecureOrder, Shown } from '../protocol.ts'
+import type { Context } from './contexts.ts'
 import type { Loop, Task } from './loop.ts'
+import type { Resumable } from './resumable.ts'
 import type { RawSocket } from './socket.ts'
 
-/** What the handshake has shown; who may believe it is decided elsewhere. */
-export interface Shown {
-  readonly chain: readonly Uint8Array[]
-  readonly flowId: Uint8Array
+export interface SecuringTerms extends Pick<SecureOrder, 'role' | 'mayResume' | 'offers'> {
+  /** Taken over. */
+  readonly socket: RawSocket
+  readonly context: Context
 }
 
 export interface SecuringHooks {
@@ -23,14 +25,19 @@ export class Securing implements Task {
   readonly #tls: TlsConnection
   readonly #loop: Loop
   readonly #hooks: SecuringHooks
+  readonly #mayResume: boolean
+  /** What the client has offered, and is known. */
+  #found: Resumable | undefined
   #over = false
 
-  /** Takes over `socket`. Throws OpenSslError. */
-  constructor (socket: RawSocket, context: TlsContext, role: Role, buffers: WriteBuffers, loop: Loop, hooks: SecuringHooks) {
+  /** Throws OpenSslError. */
+  constructor ({ socket, context, role, mayResume, offers }: SecuringTerms, buffers: WriteBuffers, loop: Loop, hooks: SecuringHooks) {
     this.socket = socket
     this.#loop = loop
     this.#hooks = hooks
-    this.#tls = new TlsConnection(context, socket.fd.number, role, buffers)
+    this.#mayResume = mayResume
+    const find = (identity: Uint8Array): Uint8Array | undefined => (this.#found = context.resumable.find(identity))?.secret
+    this.#tls = new TlsConnection(context.tls, socket.fd.number, role, buffers, { ...offers !== undefined && { offers }, ...mayResume && { find } })
     loop.assign(socket.wire, this)
   }
 
@@ -66,7 +73,20 @@ export class Securing implements Task {
     } else if (this.#tls.protocol !== alpnName) {
       this.#hooks.failed(new HandshakeError('protocol-error', `no common protocol (ALPN ${this.#tls.protocol || 'absent'})`))
     } else {
-      this.#hooks.done(this.#tls, { chain: this.#tls.peerChain(), flowId: this.#tls.export(flowExporterLabel, flowIdBytes) })
+      this.#hooks.done(this.#tls, this.#shown())
     }
   }
+
+  #shown (): Shown {
+    const tls = this.#tls
+    const flowId = tls.export(flowExporterLabel, flowIdBytes)
+    if (tls.hasUsedKey) return { chain: this.#found?.chain ?? [], flowId, resumed: true, leaves: undefined }
+    return { chain: tls.peerChain(), flowId, resumed: false, leaves: this.#mayResume ? leavesOf(tls) : undefined }
+  }
+}
+
+/** RFC 8446, 7.5: known to the two ends of this handshake only; the client's part of it was checked with its Finished, before. */
+function leavesOf (tls: TlsConnection): PresharedKey {
+  const { identity, secret } = resumptionExporterLabels
+  return { identity: tls.export(identity, identityBytes), secret: tls.export(secret, secretBytes) }
 }
