@@ -93,7 +93,7 @@ export class Session<C extends ControlChannel = ControlChannel> implements Dispo
   private constructor (secured: Secured<C>, parts: HandshakeParts) {
     this.#trust = parts.trust.bundles()
     this.#peer = verify(secured.chain, this.#trust, parts)
-    this.#secured = secured
+    this.#secured = { ...secured, chain: this.#peer.chain } // not a copy of its own
     this.#shown = secured.svid
     this.#parts = parts
     this.#sinceMs = parts.clock.monotonic()

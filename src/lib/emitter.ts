@@ -2,22 +2,35 @@
 
 export type Unsubscribe = () => void
 
-export class Emitter<T> {
-  /** Made for the first one: of many things nobody ever wants to hear. */
-  #listeners: Set<(event: T) => void> | undefined
+type Listener<T> = (event: T) => void
 
-  on (listener: (event: T) => void): Unsubscribe {
-    const listeners = this.#listeners ??= new Set()
-    listeners.add(listener)
-    return () => { listeners.delete(listener) }
+export class Emitter<T> {
+  /** A set for the second one: of what there are thousands of, each has one listener or none. */
+  #listeners: Listener<T> | Set<Listener<T>> | undefined
+
+  on (listener: Listener<T>): Unsubscribe {
+    if (this.#listeners === undefined) this.#listeners = listener
+    else if (this.#listeners instanceof Set) this.#listeners.add(listener)
+    else this.#listeners = new Set([this.#listeners, listener])
+    return () => { this.#off(listener) }
   }
 
   /** Tells every listener; the first error is thrown after all have heard. */
   emit (event: T): void {
     const errors: unknown[] = []
-    for (const listener of [...this.#listeners ?? []]) {
+    for (const listener of this.#all()) {
       try { listener(event) } catch (error) { errors.push(error) }
     }
     if (errors.length > 0) throw errors[0]
+  }
+
+  #all (): Iterable<Listener<T>> {
+    if (this.#listeners === undefined) return []
+    return this.#listeners instanceof Set ? [...this.#listeners] : [this.#listeners]
+  }
+
+  #off (listener: Listener<T>): void {
+    if (this.#listeners instanceof Set) this.#listeners.delete(listener)
+    else if (this.#listeners === listener) this.#listeners = undefined
   }
 }

@@ -156,7 +156,7 @@ export class NativeTransport implements Transport {
       // A server that has used the key is who has made it with us.
       const chain = role === 'client' && resumed ? offer?.chain ?? [] : shown.chain
       const { svid } = context
-      const session = await Session.prove({ role, svid, asks, chain, resumed, flowId, channel, hangUp: () => channel.drop('politely'), cut: reason => { void channel.drop('reset', reason) } }, parts)
+      const session = await Session.prove({ role, svid, asks, chain, resumed, flowId, channel, ...endsOf(channel) }, parts)
       if (leaves !== undefined) this.#remember(role, remote, leaves, session, context, parts)
       return session
     } catch (error) {
@@ -181,6 +181,14 @@ export class NativeTransport implements Transport {
       connection.reset()
       throw error
     }
+  }
+}
+
+/** Apart, so that they keep the channel only: they live as long as the connection. */
+function endsOf (channel: NativeChannel) {
+  return {
+    hangUp: () => channel.drop('politely'),
+    cut: (reason?: Error) => { void channel.drop('reset', reason) },
   }
 }
 

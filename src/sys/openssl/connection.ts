@@ -79,7 +79,7 @@ export class TlsConnection implements Disposable {
     openssl().ERR_clear_error() // certificates and keys were looked at meanwhile, by calls that may leave something in the queue
     const result = withKeys(this.#keys ?? {}, () => openssl().SSL_do_handshake(this.#ssl))
     const said = result === 1 ? done : this.#settle('handshake', result)
-    if (said === done) { forgetKeyExchange(this.#ssl); this.#keys = undefined }
+    if (said === done) this.#forgetKeys()
     const flushed = this.flush()
     return flushed === broken ? broken : said
   }
@@ -152,15 +152,9 @@ export class TlsConnection implements Disposable {
 
   /** The certificates that the peer has shown, leaf first, in DER; empty when it showed none. */
   peerChain (): Uint8Array[] {
-    const ssl = openssl()
-    const leaf = ssl.SSL_get0_peer_certificate(this.#ssl)
-    if (leaf === 0) return []
-    const stack = ssl.SSL_get_peer_cert_chain(this.#ssl)
-    const count = stack === 0 ? 0 : Math.min(ssl.OPENSSL_sk_num(stack), maxChain)
-    const chain = Array.from({ length: count }, (_, i) => derOf(ssl.OPENSSL_sk_value(stack, i)))
+    const chain = this.#peerCertificates().map(derOf)
     // A client's stack holds the leaf too, a server's does not.
-    const first = derOf(leaf)
-    return chain[0] !== undefined && Buffer.compare(chain[0], first) === 0 ? chain : [first, ...chain]
+    return chain[0] !== undefined && chain[1] !== undefined && Buffer.compare(chain[0], chain[1]) === 0 ? chain.slice(1) : chain
   }
 
   close (): void {
@@ -177,6 +171,28 @@ export class TlsConnection implements Disposable {
   get #ssl (): Ssl {
     if (this.#pointer === 0) throw new Error('the TLS connection is closed')
     return this.#pointer
+  }
+
+  /** The leaf, and then the stack of what has come. */
+  #peerCertificates (): X509[] {
+    const ssl = openssl()
+    const leaf = ssl.SSL_get0_peer_certificate(this.#ssl)
+    if (leaf === 0) return []
+    const stack = ssl.SSL_get_peer_cert_chain(this.#ssl)
+    const count = stack === 0 ? 0 : Math.min(ssl.OPENSSL_sk_num(stack), maxChain)
+    return [leaf, ...Array.from({ length: count }, (_, i) => ssl.OPENSSL_sk_value(stack, i))]
+  }
+
+  /**
+   * After the handshake nobody needs the keys of the exchange, which OpenSSL would keep as long as the connection: forward
+   * secrecy is better without them, and those of ML-KEM take 8 KB. Nor those that the peer's certificates have beside
+   * their encoding, a kilobyte each.
+   */
+  #forgetKeys (): void {
+    const ssl = openssl()
+    this.#keys = undefined
+    forgetKeyExchange(this.#ssl)
+    for (const certificate of this.#peerCertificates()) forget(ssl.X509_get0_pubkey(certificate))
   }
 
   #attach (): void {
@@ -225,19 +241,19 @@ const SSL_CTRL_GET_TMP_KEY = 133
 const emptyType = 1034
 const slot = new Memory(8)
 
-/**
- * Wipes the keys of the key exchange, which OpenSSL would keep as long as the connection: nobody needs them after the
- * handshake, forward secrecy is better without them, and those of ML-KEM take 8 KB. To give a key object another type
- * frees the key in it, and the object stays OpenSSL's.
- */
 function forgetKeyExchange (pointer: Ssl): void {
   const ssl = openssl()
-  for (const which of [SSL_CTRL_GET_TMP_KEY, SSL_CTRL_GET_PEER_TMP_KEY]) {
+  for (const which of [SSL_CTRL_GET_PEER_TMP_KEY, SSL_CTRL_GET_TMP_KEY]) {
     if (ssl.SSL_ctrl(pointer, which, 0, slot.address) !== 1) continue
     const key = Number(new BigUint64Array(slot.bytes.buffer)[0]) as Key // that is what was asked for, with a reference of ours
-    ssl.EVP_PKEY_set_type(key, emptyType)
+    forget(key)
     ssl.EVP_PKEY_free(key)
   }
+}
+
+/** Wipes a key: to give a key object another type frees what is in it, and the object stays OpenSSL's. */
+function forget (key: Key): void {
+  if (key !== 0) openssl().EVP_PKEY_set_type(key, emptyType)
 }
 
 /** i2d functions take the address of a pointer, which they move. */

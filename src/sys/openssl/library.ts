@@ -79,6 +79,7 @@ export interface OpenSsl {
   readonly OPENSSL_sk_value: (stack: Chain, index: number) => X509
   readonly i2d_X509: (certificate: X509, out: Address | 0) => number
   readonly d2i_X509: (out: 0, in_: Address, length: number) => X509
+  readonly X509_get0_pubkey: (certificate: X509) => Key
   readonly X509_free: (certificate: X509) => void
   readonly d2i_AutoPrivateKey: (out: 0, in_: Address, length: number) => Key
   readonly EVP_PKEY_set_type: (key: Key, type: number) => number
@@ -153,6 +154,7 @@ const prototypes: Readonly<Record<keyof OpenSsl, string>> = {
   OPENSSL_sk_value: 'uintptr_t OPENSSL_sk_value(uintptr_t stack, int index)',
   i2d_X509: 'int i2d_X509(uintptr_t certificate, uintptr_t out)',
   d2i_X509: 'uintptr_t d2i_X509(uintptr_t out, uintptr_t in, long length)',
+  X509_get0_pubkey: 'uintptr_t X509_get0_pubkey(uintptr_t certificate)',
   X509_free: 'void X509_free(uintptr_t certificate)',
   d2i_AutoPrivateKey: 'uintptr_t d2i_AutoPrivateKey(uintptr_t out, uintptr_t in, long length)',
   EVP_PKEY_set_type: 'int EVP_PKEY_set_type(uintptr_t key, int type)',
