@@ -13,7 +13,7 @@ export interface Offer {
 }
 
 /** Destinations of one pod; the one that was proven longest ago goes first. */
-const mostOffers = 256
+const mostOffers = 128
 
 export class Offers {
   readonly #byDestination = new Map<string, Offer>()

@@ -4,15 +4,17 @@ import { alpnName } from '../../../frames/index.ts'
 import { TlsContext } from '../../../sys/index.ts'
 import { ResumableTable } from './resumable.ts'
 import type { Order } from '../protocol.ts'
+import type { Resumable } from './resumable.ts'
 
 export interface Context {
   readonly tls: TlsContext
-  /** Of its clients. */
-  readonly resumable: ResumableTable
+  /** What a client of it offers, if that is known. */
+  find (identity: Uint8Array): Resumable | undefined
 }
 
 export class Contexts {
   readonly #all = new Map<number, Context>()
+  readonly #resumable = new ResumableTable(() => performance.now())
 
   get (number: number): Context | undefined { return this.#all.get(number) }
 
@@ -20,7 +22,7 @@ export class Contexts {
   add ({ context, ...options }: Order & { readonly op: 'context' }): void {
     try {
       const tls = new TlsContext({ ...options, protocols: [alpnName] })
-      this.#all.set(context, { tls, resumable: new ResumableTable(() => performance.now()) })
+      this.#all.set(context, { tls, find: identity => this.#resumable.find(context, identity) })
     } finally {
       options.privateKey.fill(0) // our copy of it: a key must not lie around
     }
@@ -28,14 +30,13 @@ export class Contexts {
 
   /** Of a context that is gone nothing is kept. */
   keep ({ context, peer, resumable, forMs }: Order & { readonly op: 'keep' }): void {
-    this.#all.get(context)?.resumable.keep(peer, resumable, forMs)
+    if (this.#all.has(context)) this.#resumable.keep(context, peer, resumable, forMs)
   }
 
   forget (number: number): void {
-    const context = this.#all.get(number)
+    this.#all.get(number)?.tls.close()
     this.#all.delete(number)
-    context?.resumable.clear()
-    context?.tls.close()
+    this.#resumable.clear(number)
   }
 
   close (): void {

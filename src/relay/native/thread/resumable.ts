@@ -13,12 +13,22 @@ export interface Resumable extends PresharedKey {
   readonly chain: readonly Uint8Array[]
 }
 
-/** So many of one peer: no more than it can use, so it pushes out its own and not those of others. */
-const mostOfPeer = 32
-const mostOfAll = 1024
+/** So many of one peer, as many as it has connections to begin at once or little more: it pushes out its own, and not those of others. */
+const mostOfPeer = 16
+/** Of the thread: some hundred bytes each, and the chain once for each peer. */
+const mostOfAll = 4096
+
+/** All keys of one peer towards one context. */
+interface Peer {
+  readonly key: string
+  chain: readonly Uint8Array[]
+  /** Oldest first. */
+  readonly names: Set<string>
+}
 
 interface Kept {
-  readonly peer: string
+  readonly context: number
+  readonly peer: Peer
   readonly resumable: Resumable
   readonly untilMs: number
 }
@@ -26,7 +36,7 @@ interface Kept {
 export class ResumableTable {
   /** By identity; the oldest is first. */
   readonly #kept = new Map<string, Kept>()
-  readonly #ofPeer = new Map<string, Set<string>>()
+  readonly #peers = new Map<string, Peer>()
   readonly #now: () => number
 
   /** @param now monotonic, ms */
@@ -34,29 +44,38 @@ export class ResumableTable {
     this.#now = now
   }
 
-  /** @param peer who it is, so that it cannot take everybody's room */
-  keep (peer: string, resumable: Resumable, forMs: number): void {
-    const name = nameOf(resumable.identity)
+  /** @param peerName who it is, so that it cannot take everybody's room */
+  keep (context: number, peerName: string, { identity, secret, chain }: Resumable, forMs: number): void {
+    const name = nameOf(identity)
     this.#forget(name)
-    const own = this.#ofPeer.get(peer) ?? new Set()
-    this.#ofPeer.set(peer, own.add(name))
-    this.#kept.set(name, { peer, resumable, untilMs: this.#now() + forMs })
-    this.#forgetOld(this.#now())
-    if (own.size > mostOfPeer) this.#forget(first(own))
+    const peer = this.#peer(`${context} ${peerName}`, chain)
+    peer.names.add(name)
+    this.#kept.set(name, { context, peer, resumable: { identity, secret, chain: peer.chain }, untilMs: this.#now() + forMs })
+    this.#forgetOld()
+    if (peer.names.size > mostOfPeer) this.#forget(first(peer.names))
     if (this.#kept.size > mostOfAll) this.#forget(first(this.#kept.keys()))
   }
 
-  find (identity: Uint8Array): Resumable | undefined {
+  find (context: number, identity: Uint8Array): Resumable | undefined {
     const kept = this.#kept.get(nameOf(identity))
-    return kept !== undefined && this.#now() < kept.untilMs ? kept.resumable : undefined
+    return kept?.context === context && this.#now() < kept.untilMs ? kept.resumable : undefined
   }
 
-  clear (): void {
-    for (const name of [...this.#kept.keys()]) this.#forget(name)
+  /** Everything of a context. */
+  clear (context: number): void {
+    for (const [name, kept] of this.#kept) if (kept.context === context) this.#forget(name)
+  }
+
+  #peer (key: string, chain: readonly Uint8Array[]): Peer {
+    const peer = this.#peers.get(key) ?? { key, chain, names: new Set() }
+    this.#peers.set(key, peer)
+    if (!sameChain(peer.chain, chain)) peer.chain = chain
+    return peer
   }
 
   /** Those that were kept first end first, or nearly so; who is found too late is not found anyway. */
-  #forgetOld (nowMs: number): void {
+  #forgetOld (): void {
+    const nowMs = this.#now()
     for (const [name, { untilMs }] of this.#kept) {
       if (nowMs < untilMs) return
       this.#forget(name)
@@ -68,14 +87,18 @@ export class ResumableTable {
     if (kept === undefined) return
     kept.resumable.secret.fill(0)
     this.#kept.delete(name)
-    const own = this.#ofPeer.get(kept.peer)
-    own?.delete(name)
-    if (own?.size === 0) this.#ofPeer.delete(kept.peer)
+    const { names, key } = kept.peer
+    names.delete(name)
+    if (names.size === 0) this.#peers.delete(key)
   }
 }
 
 function nameOf (identity: Uint8Array): string {
   return Buffer.from(identity).toString('latin1')
+}
+
+function sameChain (one: readonly Uint8Array[], other: readonly Uint8Array[]): boolean {
+  return one.length === other.length && one.every((der, i) => Buffer.compare(der, other[i] ?? der.subarray(1)) === 0)
 }
 
 function first (names: Iterable<string>): string {

@@ -36,7 +36,7 @@ export class Securing implements Task {
     this.#loop = loop
     this.#hooks = hooks
     this.#mayResume = mayResume
-    const find = (identity: Uint8Array): Uint8Array | undefined => (this.#found = context.resumable.find(identity))?.secret
+    const find = (identity: Uint8Array): Uint8Array | undefined => (this.#found = context.find(identity))?.secret
     this.#tls = new TlsConnection(context.tls, socket.fd.number, role, buffers, { ...offers !== undefined && { offers }, ...mayResume && { find } })
     loop.assign(socket.wire, this)
   }
