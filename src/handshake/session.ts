@@ -72,7 +72,9 @@ export class Session<C extends ControlChannel = ControlChannel> implements Dispo
   readonly renewed = new Emitter<ProvenPeer>()
   /** Both verdicts are known, and so is `mode`. */
   readonly agreed = new Emitter<SecureMode>()
-  readonly #secured: Secured<C>
+  readonly #secured: Omit<Secured<C>, 'chain' | 'flowId'>
+  /** Of the first connection, as hex digits: there are thousands of these. */
+  readonly #firstFlowId: string
   readonly #parts: HandshakeParts
   /** The trust that the peer was proven by. */
   readonly #trust: TrustBundles
@@ -85,7 +87,7 @@ export class Session<C extends ControlChannel = ControlChannel> implements Dispo
   #isEnding = false
   #uses = 1
   /** Of the present connection; made when somebody asks. */
-  #flowId: Uint8Array | undefined
+  #flowId: string | undefined
   #isResting = false
   #isLast = false
   #reached: SocketAddress | undefined
@@ -93,11 +95,13 @@ export class Session<C extends ControlChannel = ControlChannel> implements Dispo
   private constructor (secured: Secured<C>, parts: HandshakeParts) {
     this.#trust = parts.trust.bundles()
     this.#peer = verify(secured.chain, this.#trust, parts)
-    this.#secured = { ...secured, chain: this.#peer.chain } // not a copy of its own
-    this.#shown = secured.svid
+    const { role, asks, svid, resumed, channel, hangUp, cut } = secured
+    this.#secured = { role, asks, svid, resumed, channel, hangUp, cut }
+    this.#firstFlowId = Buffer.from(secured.flowId).toString('hex')
+    this.#shown = svid
     this.#parts = parts
     this.#sinceMs = parts.clock.monotonic()
-    this.channel = secured.channel
+    this.channel = channel
   }
 
   /**
@@ -118,7 +122,7 @@ export class Session<C extends ControlChannel = ControlChannel> implements Dispo
   get peer (): ProvenPeer { return this.#peer }
 
   /** Names the connection that it carries now in the records of both ends; 32 hex digits. */
-  get flowId (): string { return Buffer.from(this.#id).toString('hex') }
+  get flowId (): string { return this.#flowId ??= this.#uses === 1 ? this.#firstFlowId : Buffer.from(flowIdOf(this.#firstId, this.#uses)).toString('hex') }
 
   /** Whether its handshake rests on an earlier one. */
   get isResumed (): boolean { return this.#secured.resumed }
@@ -192,7 +196,7 @@ export class Session<C extends ControlChannel = ControlChannel> implements Dispo
   /** What the greetings are made of, for who sends and expects them in our place; `ours` is the address that we tell. Only after the first. */
   pattern (ours: SocketAddress): SessionPattern {
     if (this.#reached === undefined) throw new Error('the other end has not greeted yet')
-    const { role, flowId } = this.#secured
+    const [{ role }, flowId] = [this.#secured, this.#firstId]
     return {
       flowId, uses: this.#uses,
       ours: encodeGreeting({ role, flowId, address: ours }),
@@ -282,7 +286,8 @@ export class Session<C extends ControlChannel = ControlChannel> implements Dispo
     this.#secured.cut()
   }
 
-  get #id (): Uint8Array { return this.#flowId ??= flowIdOf(this.#secured.flowId, this.#uses) }
+  get #id (): Uint8Array { return Buffer.from(this.flowId, 'hex') }
+  get #firstId (): Uint8Array { return Buffer.from(this.#firstFlowId, 'hex') }
 
   get #otherRole (): Role { return this.#secured.role === 'client' ? 'server' : 'client' }
 

@@ -25,12 +25,11 @@ export async function serveListeners (capture: PodCapture, pod: LocalPod, node: 
     }
   }
   try {
-    await open(capture.listeners.inbound, async (connection, to) => {
+    await open(capture.listeners.inbound, (connection, to) => {
       const leave = capture.serving(connection.remote, to)
-      await serveInbound(connection, pod, node)
-      leave()
+      return serveInbound(connection, pod, node).finally(leave)
     })
-    await open(capture.listeners.outbound, async connection => { await serveOutbound(connection, pod, node) })
+    await open(capture.listeners.outbound, connection => serveOutbound(connection, pod, node))
     return opened
   } catch (error) {
     for (const listening of opened) void listening.close()

@@ -19,17 +19,20 @@ interface Handle {
   readonly session: { readonly of: Session, readonly channel: NativeChannel } | undefined
 }
 
-/** Resolves once, when it is over; never rejects, but for ends of another transport. */
-export async function forward (client: End, server: End, meter: Meter, revocable: Revocable): Promise<Ending> {
+/**
+ * Resolves once, when it is over; never rejects. Throws for ends of another transport. Not an async function, nor are those
+ * that call it when they only pass it on: each would keep half a kilobyte as long as the connection.
+ */
+export function forward (client: End, server: End, meter: Meter, revocable: Revocable): Promise<Ending> {
   const ends = { client: handleOf(client), server: handleOf(server) }
   const { id, thread } = ends.client
   if (thread !== ends.server.thread) throw new TypeError('the two ends are in different threads')
-  if (revocable.why !== undefined) return refuse(client, server, revocable.why)
+  if (revocable.why !== undefined) return Promise.resolve(refuse(client, server, revocable.why))
   take(client)
   take(server)
   const { session } = ends.client.session === undefined ? ends.server : ends.client
   const mode = session?.of.mode ?? 'encrypt'
-  return await new Promise(resolve => {
+  return new Promise(resolve => {
     let why: Ending | undefined
     /** Ends it for our own reason; the thread answers with the last counts. */
     const end = (ending: Ending, frame?: Uint8Array): void => {

@@ -113,8 +113,8 @@ export class NativeTransport implements Transport {
     return server.channel instanceof NativeChannel && server.channel.thread === ours(client).thread
   }
 
-  async forward (client: End, server: End, meter: Meter, revocable: Revocable): Promise<Ending> {
-    return await forward(client, server, meter, revocable)
+  forward (client: End, server: End, meter: Meter, revocable: Revocable): Promise<Ending> {
+    return forward(client, server, meter, revocable)
   }
 
   /** A thread that has died cannot be stopped, and `failed` has said so. */
