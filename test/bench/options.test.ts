@@ -36,7 +36,7 @@ t.test('every option is in the help', t => {
 
 t.test('variants: the usual ones, those named, and peers in addition', t => {
   const names = (only: string[], peers: string[] = []): string[] => choose(only, peers).map(({ name }) => name)
-  t.same(names([]), ['direct', 'liburna', 'liburna-pooled', 'liburna-authenticate', 'liburna-streams', 'haproxy-tls', 'haproxy-splice'])
+  t.same(names([]), ['direct', 'liburna', 'liburna-resumed', 'liburna-pooled', 'liburna-authenticate', 'liburna-streams', 'haproxy-tls', 'haproxy-splice'])
   t.same(names(['haproxy-tls', 'direct']), ['direct', 'haproxy-tls'])
   t.same(names(['direct'], ['haproxy-resumed', 'direct', 'envoy=/bin/envoy']), ['direct', 'haproxy-resumed', 'envoy'])
   t.throws(() => choose(['nobody'], []), { code: 'option-invalid' })
