@@ -10,8 +10,8 @@ export interface LeanParts {
   readonly cpuMs: () => number
   /** What gives back everything that can be, and stops the thread for some tens of milliseconds. */
   readonly release: () => void
-  /** What gives back what malloc has free, in some milliseconds. */
-  readonly trim: () => void
+  /** What gives back what a burst has left, and does so in less time. */
+  readonly releaseBurst: () => void
 }
 
 /** How long after a start its memory is given back: by then it has settled. */
@@ -24,7 +24,7 @@ const leastGrown = 8 * 1024 * 1024
 const calmShare = 0.1
 
 /** Goes on until the process ends. */
-export function keepLean ({ clock, resident, cpuMs, release, trim }: LeanParts): void {
+export function keepLean ({ clock, resident, cpuMs, release, releaseBurst }: LeanParts): void {
   let kept = 0
   let usedMs = 0
   const give = (how: () => void): void => {
@@ -36,7 +36,7 @@ export function keepLean ({ clock, resident, cpuMs, release, trim }: LeanParts):
   const look = (): void => {
     const isCalm = cpuMs() - usedMs < lookMs * calmShare
     usedMs = cpuMs()
-    if (isCalm && resident() > kept + leastGrown) give(trim)
+    if (isCalm && resident() > kept + leastGrown) give(releaseBurst)
     clock.after(lookMs, look)
   }
   clock.after(settledMs, () => {

@@ -59,12 +59,12 @@ function realParts (version: string): CliParts {
 }
 
 async function keepSmall (): Promise<void> {
-  const { releaseStartupMemory, trimArenas } = await import('../sys/index.ts')
+  const { releaseBurstMemory, releaseStartupMemory } = await import('../sys/index.ts')
   const cpuMs = (): number => {
     const { user, system } = process.cpuUsage()
     return (user + system) / 1000
   }
-  keepLean({ clock: systemClock, resident: () => process.memoryUsage.rss(), cpuMs, release: releaseStartupMemory, trim: trimArenas })
+  keepLean({ clock: systemClock, resident: () => process.memoryUsage.rss(), cpuMs, release: releaseStartupMemory, releaseBurst: releaseBurstMemory })
 }
 
 /** package.json lies beside `src` and beside `dist`. */

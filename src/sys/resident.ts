@@ -6,7 +6,7 @@
  */
 
 import { readFileSync } from 'node:fs'
-import { setFlagsFromString } from 'node:v8'
+import { getHeapStatistics, setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import * as koffi from 'koffi'
 import { call } from './libc.ts'
@@ -35,8 +35,20 @@ export function releaseStartupMemory (): void {
 }
 
 /** What malloc has free but keeps, given back: whole pages in the middle of its arenas too. Takes some milliseconds. */
-export function trimArenas (): void {
+function trimArenas (): void {
   raw.trim(0)
+}
+
+/** A collection stops the thread for some ms with each 10 MB: with more in use than this it is not worth that. */
+const mostCollected = 128 * 1024 * 1024
+
+/**
+ * What a burst has left: a young generation that has grown and, only in part, shrinks by itself; then what malloc has free.
+ * Takes some tens of milliseconds at the most.
+ */
+export function releaseBurstMemory (): void {
+  if (getHeapStatistics().used_heap_size < mostCollected) collectGarbage()
+  trimArenas()
 }
 
 let gc: ((options: object) => void) | undefined

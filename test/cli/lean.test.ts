@@ -8,7 +8,7 @@ const mb = 1024 * 1024
 function process (): { readonly clock: FakeClock, readonly is: { resident: number, cpuMs: number }, readonly done: string[] } {
   const [clock, is, done] = [new FakeClock(), { resident: 150 * mb, cpuMs: 0 }, [] as string[]]
   const gives = (what: string, left: number) => (): void => { done.push(what); is.resident = left }
-  keepLean({ clock, resident: () => is.resident, cpuMs: () => is.cpuMs, release: gives('release', 80 * mb), trim: gives('trim', 100 * mb) })
+  keepLean({ clock, resident: () => is.resident, cpuMs: () => is.cpuMs, release: gives('release', 80 * mb), releaseBurst: gives('release burst', 100 * mb) })
   return { clock, is, done }
 }
 
@@ -29,13 +29,13 @@ t.test('what a burst has left is given back when it is over', async t => {
   t.same(done, ['release'], 'busy')
   is.cpuMs += 500
   clock.advance(10_000)
-  t.same(done, ['release', 'trim'])
+  t.same(done, ['release', 'release burst'])
   is.resident += 4 * mb
   clock.advance(10_000)
-  t.same(done, ['release', 'trim'], 'too little to look for')
+  t.same(done, ['release', 'release burst'], 'too little to look for')
   is.resident += 5 * mb
   clock.advance(10_000)
-  t.same(done, ['release', 'trim', 'trim'])
+  t.same(done, ['release', 'release burst', 'release burst'])
 })
 
 t.test('a process that cannot give anything back goes on', async t => {
@@ -43,7 +43,7 @@ t.test('a process that cannot give anything back goes on', async t => {
   let tries = 0
   const fails = (): void => { tries++; throw new Error('no') }
   let resident = 0
-  keepLean({ clock, resident: () => resident, cpuMs: () => 0, release: fails, trim: fails })
+  keepLean({ clock, resident: () => resident, cpuMs: () => 0, release: fails, releaseBurst: fails })
   for (let i = 0; i < 5; i++) { clock.advance(10_000); resident += 100 * mb }
   t.ok(tries > 2)
 })
