@@ -7,11 +7,13 @@ import { parseSocketAddress } from '../../src/model/address.ts'
 import { Revocation } from '../../src/relay/index.ts'
 import { FakeClock } from '../fixtures/clock.ts'
 import { eventually } from '../fixtures/eventually.ts'
+import { sessionCount } from '../fixtures/sessions.ts'
 import { endingOf, readAll } from '../fixtures/sockets.ts'
 import { allowFrom, allowTo } from '../fixtures/world.ts'
 import type { Socket } from 'node:net'
 import type { Test } from 'tap'
 import type { FlowRecord } from '../../src/model/flow.ts'
+import type { SessionSource } from '../../src/observe/index.ts'
 import type { World, WorldOptions } from '../fixtures/world.ts'
 
 type Open = (options?: WorldOptions) => Promise<World>
@@ -20,7 +22,7 @@ type Count = Record<'fresh' | 'reused' | 'stale', number>
 /** Where the sessions of the client's connections came from; a handshake that rests on an earlier one is as fresh as any. */
 export async function sources (world: World): Promise<Count> {
   const { text } = await world.client.metrics.text()
-  const count = (source: string): number => Number(new RegExp(`^liburna_sessions_total\\{direction="outbound",source="${source}"\\} (\\d+)$`, 'm').exec(text)?.[1])
+  const count = (source: SessionSource): number => sessionCount(text, 'outbound', source)
   return { fresh: count('fresh') + count('resumed'), reused: count('reused'), stale: count('stale') }
 }
 

@@ -2,7 +2,9 @@
 
 import { eventually } from '../fixtures/eventually.ts'
 import { allowIngress, openShop } from '../fixtures/lab/index.ts'
+import { sessionCount } from '../fixtures/sessions.ts'
 import { labTest } from './lab-test.ts'
+import type { SessionSource } from '../../src/observe/index.ts'
 import type { LabAgent } from '../fixtures/lab/agent.ts'
 
 /** Every address of another node is rewritten on the way. */
@@ -11,7 +13,7 @@ const kept = { reuse: { ageRewritten: '10m' } }
 /** How often hands were shaken, in full or resting on an earlier handshake, and how often that was not needed. */
 async function sessions (agent: LabAgent, direction: string): Promise<Record<'fresh' | 'reused', number>> {
   const text = await agent.metrics()
-  const count = (source: string): number => Number(new RegExp(`^liburna_sessions_total\\{direction="${direction}",source="${source}"\\} (\\d+)$`, 'm').exec(text)?.[1])
+  const count = (source: SessionSource): number => sessionCount(text, direction, source)
   return { fresh: count('fresh') + count('resumed'), reused: count('reused') }
 }
 

@@ -5,6 +5,7 @@ import { TrustBundles } from '../../src/identity/index.ts'
 import { echoing, settled, visit } from '../conformance/reuse.ts'
 import { FakeClock } from '../fixtures/clock.ts'
 import { eventually } from '../fixtures/eventually.ts'
+import { sessionCount } from '../fixtures/sessions.ts'
 import { endingOf } from '../fixtures/sockets.ts'
 import { openTransport } from '../fixtures/transports.ts'
 import { allowFrom, allowTo, openWorld } from '../fixtures/world.ts'
@@ -29,7 +30,7 @@ async function handshakes (t: Test, world: World): Promise<string> {
 
 async function counted ({ metrics }: FakeAgent, direction: string): Promise<string> {
   const { text } = await metrics.text()
-  const [fresh, resumed] = ['fresh', 'resumed'].map(source => Number(new RegExp(`^liburna_sessions_total\\{direction="${direction}",source="${source}"\\} (\\d+)$`, 'm').exec(text)?.[1]))
+  const [fresh, resumed] = (['fresh', 'resumed'] as const).map(source => sessionCount(text, direction, source))
   return `${fresh} full, ${resumed} resumed`
 }
 

@@ -3,7 +3,7 @@
 import { noteLive, strikeLive } from '../census.ts'
 import { Memory } from '../memory.ts'
 import { takeError } from './error.ts'
-import { openssl, registerCallback } from './library.ts'
+import { TLS1_3_VERSION, openssl, registerCallback, writeWord } from './library.ts'
 import { takesKeys } from './preshared.ts'
 import type { Callback, Key, SslCtx, X509 } from './library.ts'
 
@@ -20,7 +20,6 @@ export interface TlsContextOptions {
 
 /** ssl.h, tls1.h: commands of SSL_CTX_ctrl. */
 const command = { mode: 33, sessionCache: 44, chainCert: 89, groups: 92, minVersion: 123, maxVersion: 124 } as const
-const TLS1_3_VERSION = 0x0304
 /** SSL_MODE_ENABLE_PARTIAL_WRITE is off on purpose: our buffer takes whole writes. */
 const SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER = 0x2
 const SSL_MODE_RELEASE_BUFFERS = 0x10
@@ -156,10 +155,9 @@ function selectorFor (wire: Buffer): Callback {
       const at = findCommon(wire, scratch.bytes.subarray(0, length))
       if (at === undefined) return SSL_TLSEXT_ERR_ALERT_FATAL
       const size = scratch.bytes[at] ?? 0
-      new BigUint64Array(scratch.bytes.buffer, 0, 1)[0] = BigInt(offered + at + 1)
-      ssl.memcpy(out as Memory['address'], scratch.address, 8) // OpenSSL lent it to be written
+      writeWord(out, offered + at + 1)
       scratch.bytes[0] = size
-      ssl.memcpy(outLength as Memory['address'], scratch.address, 1)
+      ssl.memcpy(outLength as Memory['address'], scratch.address, 1) // OpenSSL lent it to be written
       return SSL_TLSEXT_ERR_OK
     })
   selectors.set(key, callback)

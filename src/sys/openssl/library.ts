@@ -6,6 +6,7 @@
  */
 
 import * as koffi from 'koffi'
+import { Memory } from '../memory.ts'
 import type { Address } from '../memory.ts'
 
 declare const brand: unique symbol
@@ -175,6 +176,9 @@ const prototypes: Readonly<Record<keyof OpenSsl, string>> = {
   memcpy: 'uintptr_t memcpy(uintptr_t to, uintptr_t from, size_t length)',
 }
 
+/** tls1.h */
+export const TLS1_3_VERSION = 0x0304
+
 /** OpenSSL 3.2: the first with certificate compression, and with options beyond 32 bits. */
 const leastVersion = 0x30200000
 
@@ -209,4 +213,13 @@ export function whyNoOpenssl (): string | undefined {
  */
 export function registerCallback (types: readonly ('uintptr_t' | 'uint' | 'size_t')[], callback: (...values: number[]) => number): Callback {
   return Number(koffi.register(callback, koffi.pointer(koffi.proto('int', [...types])))) as Callback // a function pointer
+}
+
+const word = new Memory(8)
+const value = new BigUint64Array(word.bytes.buffer)
+
+/** Writes eight bytes, a pointer or a size, where OpenSSL has lent a callback the place for it. */
+export function writeWord (to: number, what: number): void {
+  value[0] = BigInt(what)
+  openssl().memcpy(to as Address, word.address, 8)
 }

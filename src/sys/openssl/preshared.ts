@@ -7,8 +7,7 @@
 
 import { Memory } from '../memory.ts'
 import { takeError } from './error.ts'
-import { openssl, registerCallback } from './library.ts'
-import type { Address } from '../memory.ts'
+import { TLS1_3_VERSION, openssl, registerCallback, writeWord } from './library.ts'
 import type { Callback, Session, Ssl, SslCtx } from './library.ts'
 
 export interface PresharedKey {
@@ -29,7 +28,6 @@ export const identityBytes = 16
 export const secretBytes = 48
 /** TLS_AES_256_GCM_SHA384 (RFC 8446, B.4), the first of OpenSSL's. A key is bound to its hash; with another suite there is a full handshake. */
 const suite = Buffer.from([0x13, 0x02])
-const TLS1_3_VERSION = 0x0304
 /** Of the connections of a context only these may use its keys (SSL_CTX_set_session_id_context(3)); OpenSSL insists on one. */
 const purpose = Buffer.from('liburna')
 
@@ -63,9 +61,9 @@ function useCallback (): Callback {
     const { offers } = asked
     const made = offers === undefined ? 0 : sessionOf(pointer as Ssl, offers.secret)
     identity.bytes.set(made === 0 ? [] : offers?.identity ?? [])
-    put(id, identity.address)
-    put(idLength, made === 0 ? 0 : identityBytes)
-    put(session, made)
+    writeWord(id, identity.address)
+    writeWord(idLength, made === 0 ? 0 : identityBytes)
+    writeWord(session, made)
     return 1
   })
 }
@@ -74,11 +72,11 @@ function useCallback (): Callback {
 function findCallback (): Callback {
   const identity = new Memory(identityBytes)
   return registerCallback(['uintptr_t', 'uintptr_t', 'size_t', 'uintptr_t'], (pointer = 0, offered = 0, length = 0, session = 0) => {
-    put(session, 0)
+    writeWord(session, 0)
     if (length !== identityBytes || asked.find === undefined) return 1
     openssl().memcpy(identity.address, offered, identityBytes)
     const secret = asked.find(identity.bytes)
-    if (secret !== undefined) put(session, sessionOf(pointer as Ssl, secret))
+    if (secret !== undefined) writeWord(session, sessionOf(pointer as Ssl, secret))
     return 1
   })
 }
@@ -96,13 +94,4 @@ function sessionOf (pointer: Ssl, secret: Uint8Array): Session {
   ssl.SSL_SESSION_free(session)
   ssl.ERR_clear_error()
   return 0 as Session // NULL
-}
-
-const word = new Memory(8)
-const value = new BigUint64Array(word.bytes.buffer)
-
-/** Writes eight bytes where OpenSSL has lent them to be written. */
-function put (to: number, what: number): void {
-  value[0] = BigInt(what)
-  openssl().memcpy(to as Address, word.address, 8)
 }

@@ -5,6 +5,7 @@
  * when that certificate or trust changes. Nothing is signed out as a ticket: what is not in this table is worth nothing.
  */
 
+import { isDeepStrictEqual } from 'node:util'
 import type { PresharedKey } from '../../../sys/index.ts'
 
 /** What a handshake has left; both ends have its key from the TLS exporter. */
@@ -52,8 +53,8 @@ export class ResumableTable {
     peer.names.add(name)
     this.#kept.set(name, { context, peer, resumable: { identity, secret, chain: peer.chain }, untilMs: this.#now() + forMs })
     this.#forgetOld()
-    if (peer.names.size > mostOfPeer) this.#forget(first(peer.names))
-    if (this.#kept.size > mostOfAll) this.#forget(first(this.#kept.keys()))
+    if (peer.names.size > mostOfPeer) this.#forget(peer.names.values().next().value ?? '')
+    if (this.#kept.size > mostOfAll) this.#forget(this.#kept.keys().next().value ?? '')
   }
 
   find (context: number, identity: Uint8Array): Resumable | undefined {
@@ -69,7 +70,7 @@ export class ResumableTable {
   #peer (key: string, chain: readonly Uint8Array[]): Peer {
     const peer = this.#peers.get(key) ?? { key, chain, names: new Set() }
     this.#peers.set(key, peer)
-    if (!sameChain(peer.chain, chain)) peer.chain = chain
+    if (!isDeepStrictEqual(peer.chain, chain)) peer.chain = chain
     return peer
   }
 
@@ -95,13 +96,4 @@ export class ResumableTable {
 
 function nameOf (identity: Uint8Array): string {
   return Buffer.from(identity).toString('latin1')
-}
-
-function sameChain (one: readonly Uint8Array[], other: readonly Uint8Array[]): boolean {
-  return one.length === other.length && one.every((der, i) => Buffer.compare(der, other[i] ?? der.subarray(1)) === 0)
-}
-
-function first (names: Iterable<string>): string {
-  for (const name of names) return name
-  return ''
 }
