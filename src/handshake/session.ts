@@ -3,7 +3,7 @@
  * say (greeting, verdict) travels in frames.
  *
  *      client                                server
- *        |  <------------- greeting ------------ |   real destination, after all NAT
+ *        |  <-- (first flight of TLS) greeting - |   real destination, after all NAT; before the client has proven anything
  *        |  -------------- greeting -----------> |   what was dialled
  *        |  -------------- verdict ------------> |   egress, on the server's attributes
  *        |  -------------- data … -------------> |   (only after an accepting verdict; waits for nothing)

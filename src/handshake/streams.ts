@@ -1,6 +1,6 @@
 /** Sessions over Node's own sockets and TLS: the reference that every other transport has to agree with. */
 
-import { flowExporterLabel, flowIdBytes } from '../frames/index.ts'
+import { encodeGreeting, flowExporterLabel, flowIdBytes } from '../frames/index.ts'
 import { resetSocket } from '../sys/index.ts'
 import { FrameChannel } from './channel.ts'
 import { ownSvid } from './proof.ts'
@@ -10,6 +10,7 @@ import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import type { Role } from '../frames/index.ts'
 import type { Svid } from '../identity/index.ts'
+import type { SocketAddress } from '../model/address.ts'
 import type { HandshakeParts } from './proof.ts'
 
 /** Proves both ends of a connection that the local pod has opened. Ends `socket` when it throws. */
@@ -17,22 +18,26 @@ export async function secureOutbound (socket: Socket, parts: HandshakeParts, sig
   return await secure('client', socket, parts, signal)
 }
 
-/** Proves both ends of a connection that has arrived for the local pod. Ends `socket` when it throws. */
-export async function secureInbound (socket: Socket, parts: HandshakeParts, signal: AbortSignal): Promise<Session<FrameChannel>> {
-  return await secure('server', socket, parts, signal)
+/**
+ * Proves both ends of a connection that has arrived for the local pod, at `reached`, with which it greets. Ends `socket`
+ * when it throws.
+ */
+export async function secureInbound (socket: Socket, reached: SocketAddress, parts: HandshakeParts, signal: AbortSignal): Promise<Session<FrameChannel>> {
+  return await secure('server', socket, parts, signal, reached)
 }
 
-async function secure (role: Role, socket: Socket, parts: HandshakeParts, signal: AbortSignal): Promise<Session<FrameChannel>> {
+async function secure (role: Role, socket: Socket, parts: HandshakeParts, signal: AbortSignal, reached?: SocketAddress): Promise<Session<FrameChannel>> {
   const { stream, svid } = await begin(role, socket, parts, signal)
   const channel = new FrameChannel(stream)
   signal.addEventListener('abort', () => { stream.destroy(signal.reason) }, { once: true })
+  const flowId = stream.exportKeyingMaterial(flowIdBytes, flowExporterLabel, Buffer.alloc(0))
+  // Node cannot write before the client's Finished has come; after it a server greets before it looks at anything else.
+  if (reached !== undefined) channel.send(encodeGreeting({ role, flowId, address: reached }))
   return await Session.prove({
-    role, svid,
+    role, svid, flowId, channel,
     asks: 'encrypt', // these streams cannot leave TLS: see StreamTransport
-    flowId: stream.exportKeyingMaterial(flowIdBytes, flowExporterLabel, Buffer.alloc(0)),
     chain: peerChain(stream),
     resumed: false,
-    channel,
     hangUp: () => hangUp(socket, stream, channel),
     cut: reason => { stream.destroy(reason) },
   }, parts)

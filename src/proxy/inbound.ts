@@ -82,13 +82,15 @@ async function secureClient (client: Connection, flow: Flow, pod: LocalPod, node
   return { kind: 'verified', session }
 }
 
-/** Exchanges greetings, and hears what the client's end says of us. */
+/** Hears whom the client's end has dialled, and what it says of us. */
 async function hearClient (secured: Secured, flow: Flow, { metrics }: NodeParts): Promise<VerdictMessage> {
   if (secured.kind === 'plain') return nobodyObjects
-  secured.session.greet(flow.addresses.originalDestination)
-  await secured.session.greeted()
-  if (secured.session.uses > 1) metrics.sessionUsed('inbound', 'reused')
-  return await secured.session.told()
+  const { session } = secured
+  const isReused = session.uses > 1
+  if (isReused) session.greet(flow.addresses.originalDestination) // the first greeting has travelled with the handshake
+  await session.greeted()
+  if (isReused) metrics.sessionUsed('inbound', 'reused')
+  return await session.told()
 }
 
 /** Dials the application from the client's address; the client's agent hears why that failed. */

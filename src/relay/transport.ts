@@ -62,7 +62,10 @@ export interface Transport {
   dial (dialer: Fd, to: SocketAddress, options: DialOptions): Promise<Connection>
   /** Proves both ends of a connection that the local pod has opened. The connection is gone when it rejects. */
   secureOutbound (connection: Connection, parts: HandshakeParts, signal: AbortSignal): Promise<Session>
-  /** Proves both ends of a connection that has arrived for the local pod. The connection is gone when it rejects. */
+  /**
+   * Proves both ends of a connection that has arrived for the local pod, and greets with where that was, `local`, as early
+   * as it can. The connection is gone when it rejects.
+   */
   secureInbound (connection: Connection, parts: HandshakeParts, signal: AbortSignal): Promise<Session>
   /** Whether the two can be forwarded to each other: they have to be in one thread. */
   canForward (client: Connection, server: Session): boolean

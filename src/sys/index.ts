@@ -24,7 +24,7 @@ export { collectGarbage, programMappings, releaseBurstMemory, releaseStartupMemo
 export { SocketTable } from './socket-table.ts'
 export { descriptorOf, resetSocket } from './node-socket.ts'
 export { resetEverythingOnClose } from './cut.ts'
-export { markOf, queuedOn, resetOnClose, savedSyn, setMark } from './sockopt.ts'
+export { inOneGo, markOf, queuedOn, resetOnClose, savedSyn, setMark } from './sockopt.ts'
 export type { CgroupPlace } from './cgroup.ts'
 export type { Instruction } from './bpf/index.ts'
 export type { DialerOptions, ListenerOptions } from './socket.ts'

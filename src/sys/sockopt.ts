@@ -31,6 +31,7 @@ export const options = {
   transparent6: { name: 'IPV6_TRANSPARENT', level: SOL_IPV6, number: 75 },
   info: { name: 'TCP_INFO', level: SOL_TCP, number: 11 },
   noDelay: { name: 'TCP_NODELAY', level: SOL_TCP, number: 1 },
+  cork: { name: 'TCP_CORK', level: SOL_TCP, number: 3 },
   keepIdle: { name: 'TCP_KEEPIDLE', level: SOL_TCP, number: 4 },
   saveSyn: { name: 'TCP_SAVE_SYN', level: SOL_TCP, number: 27 },
   savedSyn: { name: 'TCP_SAVED_SYN', level: SOL_TCP, number: 28 },
@@ -63,6 +64,16 @@ export function markOf (fd: number): number {
 /** Sets SO_MARK; what a listener has accepted already keeps the mark that it had. */
 export function setMark (fd: number, mark: number): void {
   setOption(fd, options.mark, mark)
+}
+
+/** What `write` writes leaves together, in as few segments as it fits into (tcp(7), TCP_CORK). */
+export function inOneGo<T> (fd: number, write: () => T): T {
+  setOption(fd, options.cork, 1)
+  try {
+    return write()
+  } finally {
+    setOption(fd, options.cork, 0)
+  }
 }
 
 /** linux/tcp.h, `struct tcp_info`: of a listener, `tcpi_unacked` counts the connections that wait to be accepted. */

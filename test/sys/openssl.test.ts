@@ -1,9 +1,11 @@
 import { generateKeyPairSync } from 'node:crypto'
+import * as koffi from 'koffi'
 import t from 'tap'
 import { findCommon } from '../../src/sys/openssl/context.ts'
 import { Memory, TlsConnection, TlsContext, WriteBuffers, census, readBufferBytes, tlsResult, traceLive } from '../../src/sys/index.ts'
 import { localPair } from '../fixtures/local-pair.ts'
 import { pairContext, pairSvid, tlsPair } from '../fixtures/tls-pair.ts'
+import type { Test } from 'tap'
 import type { TlsContextOptions } from '../../src/sys/index.ts'
 import type { TlsPair } from '../fixtures/tls-pair.ts'
 
@@ -119,6 +121,73 @@ t.test('pre-shared keys', async t => {
     t.match(ends.server.error, { name: 'OpenSslError' })
     t.match(ends.client.error, { name: 'OpenSslError' })
   })
+})
+
+/** Two ends that have not shaken hands; the server takes X25519 only. */
+function strangers (groups = 'X25519') {
+  const [one, other] = localPair()
+  using ends = new DisposableStack()
+  ends.defer(() => { one.close(); other.close() })
+  const buffers = ends.use(new WriteBuffers())
+  const contextFor = (groups: string): TlsContext => ends.use(new TlsContext({ ...pairContext, groups }))
+  const client = ends.use(new TlsConnection(contextFor(groups), one.number, 'client', buffers))
+  const server = ends.use(new TlsConnection(contextFor('X25519'), other.number, 'server', buffers))
+  const moved = ends.move()
+  return { client, server, [Symbol.dispose]: () => { moved.dispose() } }
+}
+
+t.test('a server may speak with its first flight, to a client that has proven nothing yet', async t => {
+  using ends = strangers()
+  const { client, server } = ends
+  t.equal(server.answer(), tlsResult.wantsRead)
+  t.equal(client.handshake(), tlsResult.wantsRead)
+  t.equal(server.answer(), tlsResult.done)
+  const name = server.export('EXPORTER-test', 16)
+  t.ok(server.sayEarly(Buffer.from('welcome')))
+
+  t.equal(client.handshake(), tlsResult.done)
+  t.same(client.export('EXPORTER-test', 16), name)
+  t.equal(heard(client), 'welcome')
+
+  t.equal(server.handshake(), tlsResult.done)
+  t.equal(server.peerChain().length, 1)
+  t.same(server.export('EXPORTER-test', 16), name)
+  talk(t, ends)
+})
+
+t.test('where the client has to say hello again the server speaks when the handshake is over', async t => {
+  using ends = strangers('P-256:X25519')
+  const { client, server } = ends
+  t.equal(client.handshake(), tlsResult.wantsRead)
+  for (let i = 0; i < 2; i++) { // after the HelloRetryRequest, and after the first flight
+    t.equal(server.answer(), tlsResult.wantsRead)
+    t.equal(client.handshake(), i === 0 ? tlsResult.wantsRead : tlsResult.done)
+  }
+  t.equal(server.answer(), tlsResult.done)
+  t.ok(server.sayEarly(Buffer.from('welcome')))
+  t.equal(heard(client), 'welcome')
+  t.equal(server.handshake(), tlsResult.done, 'once more changes nothing')
+  t.same(server.export('EXPORTER-test', 16), client.export('EXPORTER-test', 16))
+  talk(t, ends)
+})
+
+function heard (end: TlsConnection): string {
+  const room = new Memory(64)
+  return Buffer.from(room.bytes.subarray(0, Math.max(0, end.read(room.address, room.length)))).toString()
+}
+
+function talk (t: Test, { client, server }: { client: TlsConnection, server: TlsConnection }): void {
+  const piece = new Memory(4)
+  piece.bytes.set(Buffer.from('word'))
+  for (const [from, to] of [[client, server], [server, client]] as const) {
+    t.equal(from.send(piece.address, piece.length), tlsResult.done)
+    t.equal(heard(to), 'word')
+  }
+}
+
+t.test('a context takes no early data, which OpenSSL leaves to be said', async t => {
+  using context = new TlsContext(pairContext)
+  t.equal(koffi.load(null).func('uint32 SSL_CTX_get_max_early_data(uintptr_t ctx)')(context.pointer), 0)
 })
 
 t.test('a closed context cannot be used, and may be closed twice', async t => {

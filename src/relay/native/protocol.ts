@@ -55,6 +55,8 @@ export interface SecureOrder {
   readonly mayResume: boolean
   /** Of a client: what this one may rest on, if the server still knows it. */
   readonly offers?: PresharedKey | undefined
+  /** Of a server: its greeting, a whole frame with room for the flow id. It leaves with the first flight, before the client has proven anything. */
+  readonly greets?: Octets | undefined
 }
 
 /** `../lending.ts` has the words for it. Frames are whole ones; addresses are sockaddrs. */

@@ -1,5 +1,6 @@
 /** Moves bytes in relay threads: epoll, OpenSSL on raw descriptors, splice. The main thread gives orders and judges. */
 
+import { encodeGreeting, flowIdBytes } from '../../frames/index.ts'
 import { HandshakeError, Session, ownSvid } from '../../handshake/index.ts'
 import { formatSpiffeId } from '../../model/spiffe-id.ts'
 import { Fd, SysError, decodeSockaddr, encodeSockaddr, whyNoOpenssl } from '../../sys/index.ts'
@@ -150,7 +151,8 @@ export class NativeTransport implements Transport {
     signal.addEventListener('abort', () => { void channel.drop('reset', signal.reason) }, { once: true })
     const [asks, mayResume] = [parts.mode, parts.resumeForMs > 0]
     const offer = role === 'client' && mayResume ? context.offers.find(remote, parts.clock.monotonic()) : undefined
-    thread.post({ op: 'secure', id, role, context: context.number, mayLeave: asks === 'authenticate', mayResume, offers: offer?.key })
+    const greets = role === 'server' ? octetsOf(encodeGreeting({ role, flowId: noFlowId, address: connection.local })) : undefined
+    thread.post({ op: 'secure', id, role, context: context.number, mayLeave: asks === 'authenticate', mayResume, offers: offer?.key, greets })
     try {
       const { flowId, resumed, leaves, ...shown } = await channel.secured()
       // A server that has used the key is who has made it with us.
@@ -183,6 +185,9 @@ export class NativeTransport implements Transport {
     }
   }
 }
+
+/** The thread puts in the real one, which only the handshake gives. */
+const noFlowId = new Uint8Array(flowIdBytes)
 
 /** Apart, so that they keep the channel only: they live as long as the connection. */
 function endsOf (channel: NativeChannel) {

@@ -41,7 +41,7 @@ export class StreamTransport implements Transport {
   }
 
   async secureInbound (connection: Connection, parts: HandshakeParts, signal: AbortSignal): Promise<Session> {
-    return await secureInbound(ours(connection).take(), parts, signal)
+    return await secureInbound(ours(connection).take(), connection.local, parts, signal)
   }
 
   canForward (): boolean { return true }

@@ -10,11 +10,12 @@ import { SysError } from '../error.ts'
 import { lastErrno } from '../libc.ts'
 import { Memory } from '../memory.ts'
 import { OpenSslError, takeError } from './error.ts'
+import { forget, forgetKeyExchange } from './forget.ts'
 import { openssl } from './library.ts'
 import { withKeys } from './preshared.ts'
 import type { Address } from '../memory.ts'
 import type { TlsContext } from './context.ts'
-import type { Bio, Key, Ssl, X509 } from './library.ts'
+import type { Bio, Ssl, X509 } from './library.ts'
 import type { PresharedKeys } from './preshared.ts'
 import type { WriteBuffer, WriteBuffers } from './write-buffer.ts'
 
@@ -27,6 +28,8 @@ const SSL_ERROR_WANT_READ = 2
 const SSL_ERROR_WANT_WRITE = 3
 const SSL_ERROR_SYSCALL = 5
 const SSL_ERROR_ZERO_RETURN = 6
+/** The client has sent no early data, or no more. */
+const SSL_READ_EARLY_DATA_FINISH = 2
 /** Most plaintext in a record (RFC 8446, 5.1). */
 const recordBytes = 16 * 1024
 /** Longest chain that is taken from a peer; verification accepts fewer. */
@@ -39,6 +42,8 @@ export class TlsConnection implements Disposable {
   readonly #buffers: WriteBuffers
   #buffer: WriteBuffer | undefined
   #error: OpenSslError | undefined
+  /** Of a server: it has sent a HelloRetryRequest (RFC 8446, 4.1.4). */
+  #hasRetried = false
   /** Until the handshake is done. */
   #keys: PresharedKeys | undefined
 
@@ -75,13 +80,35 @@ export class TlsConnection implements Disposable {
 
   /** Goes on with the handshake: `done`, or as `read`. */
   handshake (): number {
-    this.#attach()
-    openssl().ERR_clear_error() // certificates and keys were looked at meanwhile, by calls that may leave something in the queue
-    const result = withKeys(this.#keys ?? {}, () => openssl().SSL_do_handshake(this.#ssl))
-    const said = result === 1 ? done : this.#settle('handshake', result)
+    const said = this.#advance(() => openssl().SSL_do_handshake(this.#ssl), 1)
     if (said === done) this.#forgetKeys()
-    const flushed = this.flush()
-    return flushed === broken ? broken : said
+    return said
+  }
+
+  /**
+   * As `handshake`, of a server, up to its first flight: `done` when that is sent. Then `sayEarly` may be called, and
+   * `handshake` goes on. OpenSSL makes it a matter of early data, of which there is none: a context takes none unless
+   * it is told how much (SSL_CTX_set_max_early_data(3)). Where the client has to say hello again that is as far as it
+   * goes: then `done` comes with the end of the handshake.
+   */
+  answer (): number {
+    if (this.#hasRetried) return this.handshake()
+    const ssl = openssl()
+    const said = this.#advance(() => ssl.SSL_read_early_data(this.#ssl, room.address, countAt, room.at(countAt)), SSL_READ_EARLY_DATA_FINISH)
+    this.#hasRetried = said === done && ssl.SSL_get_finished(this.#ssl, room.address, 0) === 0
+    return this.#hasRetried ? this.handshake() : said
+  }
+
+  /**
+   * Tells a client something before it has proven who it is (RFC 8446, 4.4.4: "0.5-RTT" data); whoever has asked can
+   * read it. At most a record. False when the connection is broken.
+   */
+  sayEarly (bytes: Uint8Array): boolean {
+    const piece = new Memory(bytes.length)
+    piece.bytes.set(bytes)
+    if (openssl().SSL_write_early_data(this.#ssl, piece.address, piece.length, room.at(countAt)) === 1) return this.flush() !== broken
+    this.#fails('write')
+    return false
   }
 
   /** Reads many records at once from now on. Not for a connection that leaves TLS: it would read beyond. */
@@ -195,6 +222,16 @@ export class TlsConnection implements Disposable {
     for (const certificate of this.#peerCertificates()) forget(ssl.X509_get0_pubkey(certificate))
   }
 
+  /** One step of the handshake, which is over when it gives `success`. */
+  #advance (step: () => number, success: number): number {
+    this.#attach()
+    openssl().ERR_clear_error() // certificates and keys were looked at meanwhile, by calls that may leave something in the queue
+    const result = withKeys(this.#keys ?? {}, step)
+    const said = result === success ? done : this.#settle('handshake', result)
+    const flushed = this.flush()
+    return flushed === broken ? broken : said
+  }
+
   #attach (): void {
     if (this.#buffer !== undefined) return
     this.#buffer = this.#buffers.take()
@@ -235,26 +272,9 @@ export class TlsConnection implements Disposable {
   }
 }
 
-const SSL_CTRL_GET_PEER_TMP_KEY = 109
-const SSL_CTRL_GET_TMP_KEY = 133
-/** NID_X25519: any type will do, as long as it has no key. */
-const emptyType = 1034
-const slot = new Memory(8)
-
-function forgetKeyExchange (pointer: Ssl): void {
-  const ssl = openssl()
-  for (const which of [SSL_CTRL_GET_PEER_TMP_KEY, SSL_CTRL_GET_TMP_KEY]) {
-    if (ssl.SSL_ctrl(pointer, which, 0, slot.address) !== 1) continue
-    const key = Number(new BigUint64Array(slot.bytes.buffer)[0]) as Key // that is what was asked for, with a reference of ours
-    forget(key)
-    ssl.EVP_PKEY_free(key)
-  }
-}
-
-/** Wipes a key: to give a key object another type frees what is in it, and the object stays OpenSSL's. */
-function forget (key: Key): void {
-  if (key !== 0) openssl().EVP_PKEY_set_type(key, emptyType)
-}
+/** For calls that want a place for a few bytes, and one for their number. */
+const countAt = 8
+const room = new Memory(countAt + 8)
 
 /** i2d functions take the address of a pointer, which they move. */
 function derOf (certificate: X509): Uint8Array {

@@ -60,6 +60,7 @@ export interface OpenSsl {
   readonly SSL_write: (ssl: Ssl, from: Address, length: number) => number
   readonly SSL_read_early_data: (ssl: Ssl, to: Address, length: number, got: Address) => number
   readonly SSL_write_early_data: (ssl: Ssl, from: Address, length: number, written: Address) => number
+  readonly SSL_get_finished: (ssl: Ssl, to: Address, length: number) => number
   readonly SSL_shutdown: (ssl: Ssl) => number
   readonly SSL_get_error: (ssl: Ssl, result: number) => number
   readonly SSL_has_pending: (ssl: Ssl) => number
@@ -134,6 +135,7 @@ const prototypes: Readonly<Record<keyof OpenSsl, string>> = {
   SSL_write: 'int SSL_write(uintptr_t ssl, uintptr_t from, int length)',
   SSL_read_early_data: 'int SSL_read_early_data(uintptr_t ssl, uintptr_t to, size_t length, uintptr_t got)',
   SSL_write_early_data: 'int SSL_write_early_data(uintptr_t ssl, uintptr_t from, size_t length, uintptr_t written)',
+  SSL_get_finished: 'size_t SSL_get_finished(uintptr_t ssl, uintptr_t to, size_t length)',
   SSL_shutdown: 'int SSL_shutdown(uintptr_t ssl)',
   SSL_get_error: 'int SSL_get_error(uintptr_t ssl, int result)',
   SSL_has_pending: 'int SSL_has_pending(uintptr_t ssl)',

@@ -1,7 +1,8 @@
 /** A TLS handshake under way. */
 
-import { HandshakeError, alpnName, flowExporterLabel, flowIdBytes, resumptionExporterLabels } from '../../../frames/index.ts'
-import { TlsConnection, identityBytes, resetOnClose, secretBytes, tlsResult } from '../../../sys/index.ts'
+import { GreetingPattern, HandshakeError, alpnName, flowExporterLabel, flowIdBytes, resumptionExporterLabels } from '../../../frames/index.ts'
+import { TlsConnection, identityBytes, inOneGo, resetOnClose, secretBytes, tlsResult } from '../../../sys/index.ts'
+import { bytesOf } from '../octets.ts'
 import type { PresharedKey, WriteBuffers } from '../../../sys/index.ts'
 import type { SecureOrder, Shown } from '../protocol.ts'
 import type { Context } from './contexts.ts'
@@ -9,7 +10,7 @@ import type { Loop, Task } from './loop.ts'
 import type { Resumable } from './resumable.ts'
 import type { RawSocket } from './socket.ts'
 
-export interface SecuringTerms extends Pick<SecureOrder, 'role' | 'mayResume' | 'offers'> {
+export interface SecuringTerms extends Pick<SecureOrder, 'role' | 'mayResume' | 'offers' | 'greets'> {
   /** Taken over. */
   readonly socket: RawSocket
   readonly context: Context
@@ -26,16 +27,19 @@ export class Securing implements Task {
   readonly #loop: Loop
   readonly #hooks: SecuringHooks
   readonly #mayResume: boolean
+  /** What a server has still to say. */
+  #greets: GreetingPattern | undefined
   /** What the client has offered, and is known. */
   #found: Resumable | undefined
   #over = false
 
   /** Throws OpenSslError. */
-  constructor ({ socket, context, role, mayResume, offers }: SecuringTerms, buffers: WriteBuffers, loop: Loop, hooks: SecuringHooks) {
+  constructor ({ socket, context, role, mayResume, offers, greets }: SecuringTerms, buffers: WriteBuffers, loop: Loop, hooks: SecuringHooks) {
     this.socket = socket
     this.#loop = loop
     this.#hooks = hooks
     this.#mayResume = mayResume
+    this.#greets = greets === undefined ? undefined : new GreetingPattern(bytesOf(greets))
     const find = (identity: Uint8Array): Uint8Array | undefined => (this.#found = context.find(identity))?.secret
     this.#tls = new TlsConnection(context.tls, socket.fd.number, role, buffers, { ...offers !== undefined && { offers }, ...mayResume && { find } })
     loop.assign(socket.wire, this)
@@ -44,7 +48,7 @@ export class Securing implements Task {
   run (): boolean {
     if (this.#over) return false
     const { wire } = this.socket
-    const result = this.#tls.handshake()
+    const result = this.#greets === undefined ? this.#tls.handshake() : this.#greet(this.#greets)
     if (result === tlsResult.wantsRead) wire.readable = false
     else if (result === tlsResult.wantsWrite) wire.writable = false
     else this.#conclude(result)
@@ -65,6 +69,18 @@ export class Securing implements Task {
     this.socket.fd.close()
   }
 
+  /** With the first flight, and in one segment: who waits for the one waits for the other. */
+  #greet (greets: GreetingPattern): number {
+    const tls = this.#tls
+    return inOneGo(this.socket.fd.number, () => {
+      const result = tls.answer()
+      if (result !== tlsResult.done) return result
+      this.#greets = undefined
+      const isAgent = tls.protocol === alpnName // who is none has nothing to hear
+      return !isAgent || tls.sayEarly(greets.with(flowIdOf(tls))) ? tls.handshake() : tlsResult.broken
+    })
+  }
+
   #conclude (result: number): void {
     this.#over = true
     this.socket.wire.task = undefined
@@ -79,10 +95,15 @@ export class Securing implements Task {
 
   #shown (): Shown {
     const tls = this.#tls
-    const flowId = tls.export(flowExporterLabel, flowIdBytes)
+    const flowId = flowIdOf(tls)
     if (tls.hasUsedKey) return { chain: this.#found?.chain ?? [], flowId, resumed: true, leaves: undefined }
     return { chain: tls.peerChain(), flowId, resumed: false, leaves: this.#mayResume ? leavesOf(tls) : undefined }
   }
+}
+
+/** The same at both ends, and known to a server from its first flight on. */
+function flowIdOf (tls: TlsConnection): Uint8Array {
+  return tls.export(flowExporterLabel, flowIdBytes)
 }
 
 /** RFC 8446, 7.5: known to the two ends of this handshake only; the client's part of it was checked with its Finished, before. */
