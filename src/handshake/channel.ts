@@ -9,6 +9,7 @@
 import {
   FrameAllowance, FrameParser, FrameType, HandshakeError, decodeCertificate, decodeEnd, decodeReset, decodeVerdict, encodeEnd, encodeHeader, encodeReset, maxDataBytes,
 } from '../frames/index.ts'
+import { codeOf } from '../lib/error.ts'
 import { Outbox } from '../lib/outbox.ts'
 import { readShared } from '../lib/shared-reads.ts'
 import { expectFrame } from './control.ts'
@@ -142,7 +143,7 @@ export class FrameChannel implements ControlChannel {
 
   #wait (): Promise<Frame> {
     if (this.#isOver) this.#fail(closedByPeer())
-    if (this.#broken !== undefined) return Promise.reject(this.#broken)
+    if (this.#broken !== undefined) return Promise.reject(brokenBy(this.#broken))
     return new Promise((resolve, reject) => {
       this.#waiter = { resolve, reject }
       this.#stream.resume()
@@ -241,11 +242,17 @@ export class FrameChannel implements ControlChannel {
     if (this.#waiter !== undefined) {
       const { reject } = this.#waiter
       this.#waiter = undefined
-      reject(error)
+      reject(brokenBy(error))
     }
     if (this.#sink !== undefined && !this.#finished) { this.#finished = true; this.#sink.onBroken(error) }
     this.#tell()
   }
+}
+
+/** For those that wait for a frame: what the kernel (its errors tell the call) or Node's TLS says of the connection is no errno of a dial. */
+function brokenBy (error: Error): Error {
+  const code = codeOf(error) ?? ''
+  return 'syscall' in error || code.startsWith('ERR_') ? new HandshakeError('handshake-failed', code, { cause: error }) : error
 }
 
 function closedByPeer (): HandshakeError {

@@ -207,6 +207,9 @@ export class Session<C extends ControlChannel = ControlChannel> implements Dispo
   /** The least that a verdict of ours may be content with. */
   get asks (): SecureMode { return this.#secured.asks }
 
+  /** Whether the other end has accepted the present connection. */
+  get isAccepted (): boolean { return this.#theirs !== undefined }
+
   /** How the bytes travel; as long as the other end has not said its verdict, the least that it may come to. */
   get mode (): SecureMode {
     return this.#ours === undefined ? 'encrypt' : stricterOf(this.#ours, this.#theirs ?? 'authenticate')

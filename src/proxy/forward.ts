@@ -12,7 +12,16 @@ export async function forward (permit: Permit, client: End, server: End, { trans
   const { entry } = permit
   const { flow } = entry
   const ending = await transport.forward(client, server, (from, bytes) => { flow.moved(from === 'client' ? 'sent' : 'received', bytes) }, entry)
-  return closeOf(ending, flow)
+  const close = closeOf(ending, flow)
+  return close.outcome === 'reset-by-server' && !isAgreed(entry.secured) ? { ...close, outcome: 'handshake-failed' } : close
+}
+
+/**
+ * Whether the other end has accepted. A server greets before the client has proven anything, and the client then waits for
+ * nothing: where it breaks without a verdict it has not come as far as its application.
+ */
+function isAgreed (secured: Secured): boolean {
+  return secured.kind === 'plain' || secured.session.isAccepted
 }
 
 /** What an ending comes to; a refusal by the other end is written into the flow. */

@@ -3,6 +3,7 @@
 import { once } from 'node:events'
 import { TrustBundles } from '../../src/identity/index.ts'
 import { Revocation } from '../../src/relay/index.ts'
+import { openBetween } from '../fixtures/between.ts'
 import { eventually } from '../fixtures/eventually.ts'
 import { endingOf, readAll } from '../fixtures/sockets.ts'
 import { allowFrom, allowTo } from '../fixtures/world.ts'
@@ -53,6 +54,21 @@ export function connections (t: Test, openWorld: (options?: WorldOptions) => Pro
     t.equal(await endingOf(socket), 'ECONNRESET')
     t.match(await onlyRecord(world.client), { verdict: 'denied', outcome: 'denied-by-policy' })
     t.match(await onlyRecord(world.server), { verdict: 'denied', outcome: 'denied-by-peer', decidedBy: /allow-out/ })
+  })
+
+  t.test('a handshake that breaks when the server has greeted is told as such, and not as a reset of the application', async t => {
+    await using world = await openWorld()
+    await world.serve(() => { t.fail('the application was reached') })
+    // The ClientHello gets through, and the server's whole first flight.
+    await using between = await openBetween(world.server.inboundPort, (bytes, from, to, before) => {
+      if (from === 'client' && before.length > 0) return 'cut'
+      to.write(bytes)
+    })
+    world.client.target = { port: between.port }
+    const socket = world.dial()
+    socket.write('secret')
+    t.equal(await endingOf(socket), 'ECONNRESET')
+    for (const agent of [world.client, world.server]) t.match(await onlyRecord(agent), { outcome: 'handshake-failed', bytesReceived: 0 })
   })
 
   t.test('a server that speaks first is heard without a word from the client', async t => {

@@ -22,7 +22,7 @@ export class SessionLeg implements Leg {
       onFinish: () => { sink.onFinish() },
       onDrain: () => { sink.onDrain() },
       onVerdict: verdict => {
-        if (!verdict.accepted) this.#end(() => { sink.onAbort({ kind: 'refused', verdict }) })
+        if (!this.#session.hear(verdict).accepted) this.#end(() => { sink.onAbort({ kind: 'refused', verdict }) })
       },
       onCertificate: chain => { this.#session.believe(chain) },
       onGoingAway: () => { this.#session.peerLeaves() },
