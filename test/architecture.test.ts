@@ -100,6 +100,12 @@ for (const [habit, pattern] of [
   })
 }
 
+t.test('memory for C is a constant of a module, a field, or lent: what only a local variable holds may be collected during the call', async t => {
+  const local = /^(?!const |  (?:readonly )?#?\w+ = |.*this\.#\w+ = ).*\bnew Memory\(/m
+  t.same(problems(({ file, code }) => file === 'sys/memory.ts' ? [] : [local.exec(code)?.[0].trim() ?? []].flat()), [])
+  for (const line of ['  const memory = new Memory(8)', '    use(new Memory(8))', '  return new Memory(8)']) t.match(line, local)
+})
+
 t.test('the patterns see what they should', async t => {
   const { code, imports } = toSource('proxy/x.ts', "import a, { b } from '../model/a.ts'\nimport type { C } from 'c'\nexport { d } from './d.ts'\nconst e = await import('../f.ts') // any;\nconst s = 'x: any' + `any`\n")
   t.same(imports, [

@@ -8,7 +8,7 @@ export class GreetingPattern {
 
   /** `bytes` begins with a whole greeting frame; what follows it stays as it is. */
   constructor (bytes: Uint8Array) {
-    this.#bytes = bytes
+    this.#bytes = new Uint8Array(bytes) // a Buffer's `slice` would not copy
   }
 
   /** The bytes with this flow id. */

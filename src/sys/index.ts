@@ -8,7 +8,7 @@ import * as bpf from './bpf/index.ts'
 
 export { bpf }
 export { Bell, Epoll, events } from './epoll.ts'
-export { Memory } from './memory.ts'
+export { Memory, withMemory } from './memory.ts'
 export { Pipe } from './pipe.ts'
 export { TlsConnection, TlsContext, WriteBuffers, identityBytes, readBufferBytes, secretBytes, tlsResult, whyNoOpenssl } from './openssl/index.ts'
 export { accept, connect, errnos, errorOf, nameOfErrno, read, shutdownWrite, splice, write } from './io.ts'

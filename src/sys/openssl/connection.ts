@@ -8,7 +8,7 @@
 import { noteLive, strikeLive } from '../census.ts'
 import { SysError } from '../error.ts'
 import { lastErrno } from '../libc.ts'
-import { Memory } from '../memory.ts'
+import { Memory, withMemory } from '../memory.ts'
 import { OpenSslError, takeError } from './error.ts'
 import { forget, forgetKeyExchange } from './forget.ts'
 import { openssl } from './library.ts'
@@ -101,12 +101,11 @@ export class TlsConnection implements Disposable {
 
   /**
    * Tells a client something before it has proven who it is (RFC 8446, 4.4.4: "0.5-RTT" data); whoever has asked can
-   * read it. At most a record. False when the connection is broken.
+   * read it. Throws RangeError for more than a few words. False when the connection is broken.
    */
   sayEarly (bytes: Uint8Array): boolean {
-    const piece = new Memory(bytes.length)
-    piece.bytes.set(bytes)
-    if (openssl().SSL_write_early_data(this.#ssl, piece.address, piece.length, room.at(countAt)) === 1) return this.flush() !== broken
+    words.bytes.set(bytes)
+    if (openssl().SSL_write_early_data(this.#ssl, words.address, bytes.length, room.at(countAt)) === 1) return this.flush() !== broken
     this.#fails('write')
     return false
   }
@@ -163,11 +162,10 @@ export class TlsConnection implements Disposable {
 
   /** The ALPN name that was agreed on; empty when none was. */
   get protocol (): string {
-    const out = new Memory(16)
     const ssl = openssl()
-    ssl.SSL_get0_alpn_selected(this.#ssl, out.address, out.at(8))
-    const length = new DataView(out.bytes.buffer).getUint32(8, true)
-    return Buffer.from(copy(Number(new BigUint64Array(out.bytes.buffer, 0, 1)[0]), Math.min(length, 255))).toString('latin1')
+    ssl.SSL_get0_alpn_selected(this.#ssl, room.address, room.at(countAt))
+    const length = new DataView(room.bytes.buffer).getUint32(countAt, true)
+    return Buffer.from(copy(Number(new BigUint64Array(room.bytes.buffer)[0]), Math.min(length, 255))).toString('latin1')
   }
 
   /** RFC 8446, 7.5, without a context. */
@@ -275,21 +273,25 @@ export class TlsConnection implements Disposable {
 /** For calls that want a place for a few bytes, and one for their number. */
 const countAt = 8
 const room = new Memory(countAt + 8)
+/** What is said early; to make memory for each would cost more than to copy it. */
+const words = new Memory(256)
 
 /** i2d functions take the address of a pointer, which they move. */
 function derOf (certificate: X509): Uint8Array {
   const ssl = openssl()
   const length = ssl.i2d_X509(certificate, 0)
   if (length <= 0) throw takeError('i2d_X509')
-  const der = new Memory(length)
-  const pointer = new Memory(8)
-  new BigUint64Array(pointer.bytes.buffer)[0] = BigInt(der.address)
-  ssl.i2d_X509(certificate, pointer.address)
-  return der.bytes
+  return withMemory(length, der => {
+    new BigUint64Array(room.bytes.buffer)[0] = BigInt(der.address)
+    ssl.i2d_X509(certificate, room.address)
+    return der.bytes
+  })
 }
 
 function copy (from: number, length: number): Uint8Array {
-  const bytes = new Memory(Math.max(1, length))
-  if (length > 0) openssl().memcpy(bytes.address, from, length)
-  return bytes.bytes.subarray(0, length)
+  if (length === 0) return new Uint8Array(0)
+  return withMemory(length, ({ address, bytes }) => {
+    openssl().memcpy(address, from, length)
+    return bytes
+  })
 }

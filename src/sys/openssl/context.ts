@@ -1,7 +1,7 @@
 /** A pod's certificate and key in OpenSSL, ready for many connections. */
 
 import { noteLive, strikeLive } from '../census.ts'
-import { Memory } from '../memory.ts'
+import { Memory, withMemory } from '../memory.ts'
 import { takeError } from './error.ts'
 import { TLS1_3_VERSION, openssl, registerCallback, writeWord } from './library.ts'
 import { takesKeys } from './preshared.ts'
@@ -113,15 +113,18 @@ export class TlsContext implements Disposable {
 
 /** d2i functions take the address of a pointer, which they move. */
 function parse<T extends number> (what: string, der: Uint8Array, d2i: (out: 0, in_: Memory['address'], length: number) => T): T {
-  const bytes = new Memory(der.length)
-  bytes.bytes.set(der)
-  const pointer = new Memory(8)
-  new BigUint64Array(pointer.bytes.buffer)[0] = BigInt(bytes.address)
-  const object = d2i(0, pointer.address, der.length)
-  bytes.bytes.fill(0) // a key must not lie around
+  const object = withMemory(der.length, bytes => {
+    bytes.bytes.set(der)
+    new BigUint64Array(pointer.bytes.buffer)[0] = BigInt(bytes.address)
+    const result = d2i(0, pointer.address, der.length)
+    bytes.bytes.fill(0) // a key must not lie around
+    return result
+  })
   if (object === 0) throw takeError(what)
   return object
 }
+
+const pointer = new Memory(8)
 
 function expect (what: string, result: number): void {
   if (result !== 1) throw takeError(what)
@@ -140,13 +143,13 @@ const SSL_TLSEXT_ERR_OK = 0
 const SSL_TLSEXT_ERR_ALERT_FATAL = 2
 /** The client's list is at most 64 KiB (RFC 7301, 3.1); more than this is not from an agent. */
 const mostOffered = 512
+const scratch = new Memory(mostOffered)
 
 /** Chooses the first of our names, as length-prefixed `wire`, that the client offers too; refuses when there is none. */
 function selectorFor (wire: Buffer): Callback {
   const key = wire.toString('latin1')
   const known = selectors.get(key)
   if (known !== undefined) return known
-  const scratch = new Memory(mostOffered)
   const callback = registerCallback(['uintptr_t', 'uintptr_t', 'uintptr_t', 'uintptr_t', 'uint', 'uintptr_t'],
     (_ssl = 0, out = 0, outLength = 0, offered = 0, length = 0) => {
       if (length > mostOffered) return SSL_TLSEXT_ERR_ALERT_FATAL

@@ -43,6 +43,9 @@ export function withKeys<T> (keys: PresharedKeys, step: () => T): T {
   }
 }
 
+/** What OpenSSL is told, and what it has told: it copies the one when the callback returns, and the callback the other. */
+const identity = new Memory(identityBytes)
+
 let callbacks: { readonly use: Callback, readonly find: Callback } | undefined
 
 /** Handshakes of this context may use keys: those of `withKeys`. */
@@ -56,7 +59,6 @@ export function takesKeys (context: SslCtx): void {
 
 /** SSL_psk_use_session_cb_func: what a client offers. OpenSSL copies the identity, and owns the session, which it changes. */
 function useCallback (): Callback {
-  const identity = new Memory(identityBytes)
   return registerCallback(['uintptr_t', 'uintptr_t', 'uintptr_t', 'uintptr_t', 'uintptr_t'], (pointer = 0, _md = 0, id = 0, idLength = 0, session = 0) => {
     const { offers } = asked
     const made = offers === undefined ? 0 : sessionOf(pointer as Ssl, offers.secret)
@@ -70,7 +72,6 @@ function useCallback (): Callback {
 
 /** SSL_psk_find_session_cb_func: what a server knows. Without a session there is a full handshake. */
 function findCallback (): Callback {
-  const identity = new Memory(identityBytes)
   return registerCallback(['uintptr_t', 'uintptr_t', 'size_t', 'uintptr_t'], (pointer = 0, offered = 0, length = 0, session = 0) => {
     writeWord(session, 0)
     if (length !== identityBytes || asked.find === undefined) return 1

@@ -1,7 +1,7 @@
 /** What we say to another agent under TLS: frames, each whole before the next begins. */
 
 import { FrameType, encodeLeave, headerBytes, putHeader } from '../../../frames/index.ts'
-import { Memory, tlsResult } from '../../../sys/index.ts'
+import { Memory, tlsResult, withMemory } from '../../../sys/index.ts'
 import type { TlsConnection } from '../../../sys/index.ts'
 import type { Chunk } from './chunk.ts'
 import type { Wire } from './loop.ts'
@@ -102,7 +102,7 @@ export class FrameWriter {
     const [first] = this.#outbox
     if (first !== undefined && this.#outbox.length === 1 && first !== this.#leave) {
       this.#outbox = []
-      this.#sendNow(memoryOf(first), first.length)
+      lend(first, memory => { this.#sendNow(memory, first.length) })
     } else {
       this.#putOut()
       this.#push()
@@ -114,7 +114,7 @@ export class FrameWriter {
     for (let left = mostGathered; left > 0 && this.#outbox.length > 0;) {
       const frame = this.#outbox.shift() ?? new Uint8Array(0)
       left -= frame.length
-      this.#put(memoryOf(frame), frame.length)
+      lend(frame, memory => { this.#put(memory, frame.length) })
       if (frame !== this.#leave || this.#isBroken) continue
       this.#tls.sayClose()
       this.#saidClose = true
@@ -149,9 +149,12 @@ export class FrameWriter {
 /** For one small frame at a time: a call that writes has taken the bytes when it returns, and making memory costs more than a small write. */
 const scratch = new Memory(4 * 1024)
 
-/** The frame where OpenSSL can read it, until the next call. */
-function memoryOf (frame: Uint8Array): Memory {
-  const memory = frame.length <= scratch.length ? scratch : new Memory(frame.length)
-  memory.bytes.set(frame)
-  return memory
+/** Gives `write` the frame where OpenSSL can read it. */
+function lend (frame: Uint8Array, write: (memory: Memory) => void): void {
+  const put = (memory: Memory): void => {
+    memory.bytes.set(frame)
+    write(memory)
+  }
+  if (frame.length <= scratch.length) put(scratch)
+  else withMemory(frame.length, put)
 }
