@@ -3,6 +3,7 @@
 import { arch } from 'node:os'
 import { addressOf, call, lastErrno, libc } from '../libc.ts'
 import { Fd } from '../fd.ts'
+import { withMemory } from '../memory.ts'
 import { SysError } from '../error.ts'
 
 const SYS_bpf = arch() === 'arm64' ? 280 : 321
@@ -53,19 +54,22 @@ function loadPatiently (instructions: Uint8Array, name: string): number {
 }
 
 function progLoad (instructions: Uint8Array, name: string, log: Uint8Array | undefined): number {
-  const attr = new Attr(72)
-  attr.u32(0, BPF_PROG_TYPE_SOCK_OPS)
-  attr.u32(4, instructions.length / 8)
-  attr.u64(8, addressOf(instructions))
-  attr.u64(16, addressOf(licence))
-  if (log !== undefined) {
-    attr.u32(24, 1) // log_level
-    attr.u32(28, log.length)
-    attr.u64(32, addressOf(log))
-  }
-  attr.bytes.set(Buffer.from(name.slice(0, 15)), 48) // prog_name, for bpftool
-  attr.u32(68, BPF_CGROUP_SOCK_OPS) // expected_attach_type
-  return libc.syscall(SYS_bpf, BPF_PROG_LOAD, attr.bytes, attr.bytes.length)
+  return withMemory(instructions.length, program => {
+    program.bytes.set(instructions)
+    const attr = new Attr(72)
+    attr.u32(0, BPF_PROG_TYPE_SOCK_OPS)
+    attr.u32(4, instructions.length / 8)
+    attr.u64(8, BigInt(program.address))
+    attr.u64(16, addressOf(licence))
+    if (log !== undefined) {
+      attr.u32(24, 1) // log_level
+      attr.u32(28, log.length)
+      attr.u64(32, addressOf(log)) // our caller reads it
+    }
+    attr.bytes.set(Buffer.from(name.slice(0, 15)), 48) // prog_name, for bpftool
+    attr.u32(68, BPF_CGROUP_SOCK_OPS) // expected_attach_type
+    return libc.syscall(SYS_bpf, BPF_PROG_LOAD, attr.bytes, attr.bytes.length)
+  })
 }
 
 class Attr {
