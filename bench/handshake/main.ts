@@ -42,13 +42,13 @@ for (const { kind, us } of measured) console.log(`| ${kind.name} | ${median(us).
 for (const { context } of measured) context.close()
 
 function shake (context: TlsContext, { name, keys }: Kind): void {
-  const [one, other] = localPair()
+  const [first, second] = localPair()
+  using one = first
+  using other = second
   using client = new TlsConnection(context, one.number, 'client', buffers, keys.client)
   using server = new TlsConnection(context, other.number, 'server', buffers, keys.server)
   client.handshake()
   server.answer()
   const ends = [client.handshake(), server.handshake()]
   if (ends.some(result => result !== tlsResult.done) || client.hasUsedKey !== (keys === aKey)) throw new Error(`${name}: not the handshake that was asked for`)
-  one.close()
-  other.close()
 }

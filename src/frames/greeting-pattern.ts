@@ -8,12 +8,12 @@ export class GreetingPattern {
 
   /** `bytes` begins with a whole greeting frame; what follows it stays as it is. */
   constructor (bytes: Uint8Array) {
-    this.#bytes = new Uint8Array(bytes) // a Buffer's `slice` would not copy
+    this.#bytes = bytes
   }
 
   /** The bytes with this flow id. */
   with (flowId: Uint8Array): Uint8Array {
-    const bytes = this.#bytes.slice()
+    const bytes = new Uint8Array(this.#bytes) // a Buffer's `slice` would not copy
     bytes.set(flowId, headerBytes + greetingFlowIdAt)
     return bytes
   }

@@ -12,7 +12,7 @@ import { Revocation } from '../../src/relay/index.ts'
 import { socketAddress } from '../../src/model/address.ts'
 import { Fd, Memory, accept, errnos, localAddressOf, openDialer, openListener, resetOnClose } from '../../src/sys/index.ts'
 import { eventually } from '../fixtures/eventually.ts'
-import { badTable, dial, listen, openRoad, partsOf, patience, roadParts } from '../fixtures/road.ts'
+import { badTable, dial, listen, openRoad, partsOf, patience, roadParts, sayYes } from '../fixtures/road.ts'
 import { leaving } from './leaving.ts'
 import { endingOf, readAll } from '../fixtures/sockets.ts'
 import { sendUrgent } from '../fixtures/urgent.ts'
@@ -525,7 +525,7 @@ async function shake (pair: Pair, parts: typeof roadParts): Promise<{ near: unkn
   }
   const sayVerdict = async (session: Session): Promise<unknown> => {
     const dialled = await session.greeted()
-    session.tell({ accepted: true, mode: 'encrypt', decidedBy: 'rule', reason: 'why' })
+    sayYes(session)
     await session.close()
     return dialled
   }

@@ -4,19 +4,20 @@ import { connect } from 'node:net'
 import t from 'tap'
 import { socketAddress } from '../../src/model/address.ts'
 import { openBetween } from '../fixtures/between.ts'
-import { dial, listen, patience, roadParts } from '../fixtures/road.ts'
+import { dial, listen, patience, roadParts, sayYes } from '../fixtures/road.ts'
 import { openTransport } from '../fixtures/transports.ts'
 import type { HandshakeParts, Session } from '../../src/handshake/index.ts'
 import type { Transport } from '../../src/relay/index.ts'
+import type { Between } from '../fixtures/between.ts'
 
 /** Somebody on the path who lets all ClientHellos through, and nothing of a client after them. */
-async function openGate (port: number): Promise<AsyncDisposable & { readonly port: number, open (): void }> {
+async function openGate (port: number): Promise<Between & { open (): void }> {
   const opened = Promise.withResolvers<void>()
   const between = await openBetween(port, async (bytes, from, to) => {
     if (from === 'client' && !isHello(bytes)) await opened.promise
     to.write(bytes)
   })
-  return { port: between.port, open: opened.resolve, async [Symbol.asyncDispose] () { await between[Symbol.asyncDispose]() } }
+  return { ...between, open: opened.resolve }
 }
 
 /** RFC 8446, 4 and 5.1: a handshake record, and in it a ClientHello; after a HelloRetryRequest perhaps behind a change_cipher_spec. */
@@ -48,7 +49,7 @@ for (const kind of ['native', 'streams'] as const) {
     await meet(near, far, roadParts.client, async (client, server, reached) => {
       t.same(await client.greeted(), socketAddress('127.0.0.1', reached))
       client.greet(socketAddress('192.0.2.1', 80))
-      client.tell({ accepted: true, mode: 'encrypt', decidedBy: 'rule', reason: 'why' })
+      sayYes(client)
 
       const proven = await server()
       t.same(await proven.greeted(), socketAddress('192.0.2.1', 80))

@@ -31,6 +31,8 @@ export class Securing implements Task {
   #greets: GreetingPattern | undefined
   /** What the client has offered, and is known. */
   #found: Resumable | undefined
+  /** The flow id, when somebody has asked. */
+  #exported: Uint8Array | undefined
   #over = false
 
   /** Throws OpenSslError. */
@@ -77,7 +79,7 @@ export class Securing implements Task {
       if (result !== tlsResult.done) return result
       this.#greets = undefined
       const isAgent = tls.protocol === alpnName // who is none has nothing to hear
-      return !isAgent || tls.sayEarly(greets.with(flowIdOf(tls))) ? tls.handshake() : tlsResult.broken
+      return !isAgent || tls.sayEarly(greets.with(this.#flowId)) ? tls.handshake() : tlsResult.broken
     })
   }
 
@@ -93,17 +95,15 @@ export class Securing implements Task {
     }
   }
 
+  /** The same at both ends, and known to a server from its first flight on. */
+  get #flowId (): Uint8Array { return this.#exported ??= this.#tls.export(flowExporterLabel, flowIdBytes) }
+
   #shown (): Shown {
     const tls = this.#tls
-    const flowId = flowIdOf(tls)
+    const flowId = this.#flowId
     if (tls.hasUsedKey) return { chain: this.#found?.chain ?? [], flowId, resumed: true, leaves: undefined }
     return { chain: tls.peerChain(), flowId, resumed: false, leaves: this.#mayResume ? leavesOf(tls) : undefined }
   }
-}
-
-/** The same at both ends, and known to a server from its first flight on. */
-function flowIdOf (tls: TlsConnection): Uint8Array {
-  return tls.export(flowExporterLabel, flowIdBytes)
 }
 
 /** RFC 8446, 7.5: known to the two ends of this handshake only; the client's part of it was checked with its Finished, before. */
